@@ -1,0 +1,36 @@
+"""tinygrad_rnn: recurrent networks on a tiny reverse-mode autodiff engine, in pure NumPy."""
+
+from . import autograd, cuda, ops, random
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .device import device
+from .dtypes import (
+    bool_ as bool,
+)
+from .dtypes import (
+    double,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    set_default_dtype,
+    short,
+    uint8,
+)
+from .ops import *  # noqa: F403  (the names in ops.__all__)
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .tensor import Tensor
+
+float = float32
+int = int32

@@ -1,0 +1,23 @@
+"""Automatic differentiation: recording operations, and running the record backwards.
+
+Read `primitive.py` (what is recorded), then `contributions.py` and `engine.py` (how gradients flow back).
+"""
+
+from . import functional
+from .engine import backward_all as backward
+from .engine import grad
+from .function import Function
+from .gradmode import detect_anomaly, enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+
+__all__ = [
+    "Function",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "functional",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

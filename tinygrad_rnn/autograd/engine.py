@@ -1,0 +1,304 @@
+"""Backward: carry gradients from results to origins.
+
+Every node is visited once, the newest first. The order in which nodes were made is a topological
+order, so when a node's turn comes, everything that used its output has already added to its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from ..tensor import Tensor, method
+from .contributions import Product, Sum, fit, product
+from .gradmode import mode, set_grad_enabled
+from .primitive import Node, as_tensor, check_finite
+
+Key = Any  # what a gradient belongs to: a Node, or a leaf Tensor
+
+
+def key_of(x: Tensor) -> Key:
+    """What carries the gradient of `x`."""
+    return x if x.node is None else x.node
+
+
+def newest_last(roots: list[Key], targets: set[Key] | None) -> list[Node]:
+    """All nodes behind `roots` (that lead to `targets`, if given) in the order they were made."""
+    seen = {root for root in roots if isinstance(root, Node)}
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        if node.parents is None:
+            raise RuntimeError(
+                f"backward: the graph through {node.name} was freed by an earlier backward; "
+                "pass retain_graph=True to that one, or detach() a state carried over from it"
+            )
+        for parent in node.parents:
+            if parent.__class__ is Node and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    nodes = sorted(seen, key=lambda node: node.order)
+    if targets is None:
+        return nodes
+    leads = set(targets)
+    for node in nodes:
+        if any(parent in leads for parent in node.parents or () if parent is not None):
+            leads.add(node)
+    return [node for node in nodes if node in leads]
+
+
+def run(roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bool, create: bool) -> dict[Key, Any]:
+    """The gradients of `targets` (default: of every leaf), given the gradient `seeds[k]` of each root.
+
+    With `create`, gradients are tensors and the rules are recorded; else they are arrays.
+    """
+    nodes = newest_last(roots, targets)
+    wanted = None if targets is None else {*targets, *nodes}
+    held: dict[Key, Any] = {}
+    found: dict[Key, Any] = {}
+    for root, seed in zip(roots, seeds):
+        contribute(held, root, seed)
+    while nodes:
+        node = nodes.pop()  # newest first: every consumer of its output has already added to its gradient
+        g = held.pop(node, None)
+        if g is None:
+            continue
+        if node.primitive.name == "permute" and transpose_products(held, node, g):
+            pass
+        else:
+            g = g.total() if g.__class__ is Sum else g
+            if node.extras is not None:
+                g = visit_extras(node, g)
+            if targets is not None and node in targets:
+                found[node] = g
+            step(held, node, g, wanted, create)
+        if not retain:
+            free(node)
+    for leaf, g in held.items():
+        if targets is None or leaf in targets:
+            found[leaf] = g
+    return found
+
+
+def step(held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, create: bool) -> None:
+    """Give each parent of `node` its share of the gradient `g`."""
+    for memory in node.memories:
+        if memory.written > node.order:
+            raise_overwritten(node)
+    inputs, y, parents = node.inputs, node.output, node.parents
+    assert parents is not None
+    if create:
+        inputs = [as_tensor(x, parent) for x, parent in zip(inputs, parents)]
+        y = as_tensor(y, node)
+    op = node.primitive
+    rules: Any = op.rules
+    if op.variadic:
+        shares = rules[0](g, y, *inputs, **node.static)
+        rules = [lambda *_, share=share, **__: share for share in shares]
+    for parent, rule in zip(parents, rules):
+        if parent is None or (wanted is not None and parent not in wanted):
+            continue
+        d = rule(g, y, *inputs, **node.static)
+        if mode.anomaly and isinstance(d, (np.ndarray, Tensor)):
+            where = node.extras and node.extras.get("where")
+            check_finite(getattr(d, "array", d), f"a gradient of {op.name}", where)
+        if d.__class__ is Product and parent.__class__ is Node and parent.primitive.name != "permute":
+            d = product([d.a], [d.g])  # only an origin, or its transpose, is a weight that many steps use
+        if d.__class__ is np.ndarray and parent not in held:
+            held[parent] = d if d.shape == parent.shape else fit(d, parent.shape)
+        elif d is not None:
+            contribute(held, parent, d)
+
+
+def contribute(held: dict[Key, Any], key: Key, d: Any) -> None:
+    """Add `d` to the gradient of `key`."""
+    total = held.get(key)
+    if total.__class__ is not Sum:
+        before, total = total, Sum(key.shape)
+        held[key] = total
+        if before is not None:
+            total.add(before)
+    total.add(np.asarray(d) if isinstance(d, np.generic) else d)
+
+
+def transpose_products(held: dict[Key, Any], node: Node, g: Any) -> bool:
+    """Hand products on through Wᵀ as they are, (aᵀ g)ᵀ = gᵀ a, so that W too gets one product for all its uses."""
+    if g.__class__ is not Sum or g.dense is not None or not g.products or node.extras is not None:
+        return False
+    for product in g.products:
+        contribute(held, node.parents[0], Product(product.g, product.a))  # type: ignore[index]
+    return True
+
+
+def visit_extras(node: Node, g: Any) -> Any:
+    """Call the hooks on the gradient, and give it to the tensor that retains it."""
+    extras = node.extras or {}
+    g = call_hooks(extras.get("hooks"), g)
+    tensor = extras["retain"]() if "retain" in extras else None
+    if tensor is not None:
+        accumulate(tensor, g)
+    return g
+
+
+def call_hooks(hooks: dict[int, Any] | None, g: Any) -> Any:
+    """What the gradient becomes after every hook had it."""
+    for hook in list((hooks or {}).values()):
+        given = g if isinstance(g, Tensor) else Tensor(g.copy())
+        changed = hook(given)
+        if changed is not None:
+            g = changed if isinstance(g, Tensor) else changed.array
+    return g
+
+
+def accumulate(leaf: Tensor, g: Any) -> None:
+    """Add a gradient to `leaf.grad`, which shares memory with nothing else."""
+    if leaf.grad is None:
+        leaf.grad = g if isinstance(g, Tensor) and g.requires_grad else Tensor(np.array(getattr(g, "array", g)))
+    elif isinstance(g, Tensor) and (g.requires_grad or leaf.grad.requires_grad):
+        leaf.grad = leaf.grad + g
+    else:
+        leaf.grad.array += getattr(g, "array", g)
+        leaf.grad.touch()
+
+
+def free(node: Node) -> None:
+    """Let go of everything the node kept; a later backward through it is an error."""
+    node.parents, node.inputs, node.output, node.memories = None, (), None, []
+
+
+def raise_overwritten(node: Node) -> None:
+    where = (node.extras or {}).get("where", "run under autograd.detect_anomaly() to see the line")
+    raise RuntimeError(
+        f"backward: a value that {node.name} needs for its gradient was overwritten in place after it was used ({where})"
+    )
+
+
+# --- what users call
+
+
+def seeds_of(what: str, roots: Sequence[Tensor], given: Any, create: bool) -> list[Any]:
+    """The gradients to start from: given ones checked, ones for scalars."""
+    given = [None] * len(roots) if given is None else [given] if isinstance(given, Tensor) else list(given)
+    if len(given) != len(roots):
+        raise RuntimeError(f"{what}: {len(roots)} outputs but {len(given)} gradients for them")
+    seeds = []
+    for root, seed in zip(roots, given):
+        if not isinstance(root, Tensor) or not root.requires_grad:
+            raise RuntimeError(f"{what}: the output requires no gradient: nothing it was made from asked for one")
+        if seed is None and root.array.size != 1:
+            raise RuntimeError(f"{what}: a gradient is needed for an output that is not a scalar (shape {root.shape})")
+        seed = Tensor(np.ones_like(root.array)) if seed is None else seed if isinstance(seed, Tensor) else Tensor(np.asarray(seed))
+        if seed.shape != root.shape:
+            raise RuntimeError(f"{what}: gradient of shape {seed.shape} for an output of shape {root.shape}")
+        seeds.append(seed if create else seed.array.astype(root.dtype, copy=False))
+    return seeds
+
+
+@method()
+def backward(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
+    """Add d self / d leaf, times `gradient` (default 1 for a scalar), to `.grad` of every leaf (or of `inputs` only)."""
+    backward_all([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
+
+
+def backward_all(
+    tensors: Sequence[Tensor] | Tensor,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | Tensor | None = None,
+) -> None:
+    """`backward` from several tensors at once."""
+    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    seeds = seeds_of("backward", tensors, grad_tensors, create_graph)
+    chosen = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    targets = None if chosen is None else {key_of(x) for x in chosen}
+    retain = create_graph if retain_graph is None else retain_graph
+    with set_grad_enabled(create_graph):
+        found = run([key_of(t) for t in tensors], seeds, targets, retain, create_graph)
+        for leaf in found if chosen is None else chosen:
+            g = found.get(key_of(leaf))
+            if g is not None:
+                g = g.total() if g.__class__ is Sum else g
+                accumulate(leaf, call_hooks(leaf.hooks, g) if leaf.node is None else g)
+
+
+def grad(
+    outputs: Sequence[Tensor] | Tensor,
+    inputs: Sequence[Tensor] | Tensor,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the sum of `outputs` (each times its `grad_outputs`) with respect to `inputs`; no `.grad` is changed.
+
+    An input that does not matter is an error, None with `allow_unused`, zeros with `materialize_grads`.
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    seeds = seeds_of("grad", outputs, grad_outputs, create_graph)
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"grad: inputs[{i}] does not require a gradient; call requires_grad_() before using it")
+    retain = create_graph if retain_graph is None else retain_graph
+    results: list[Tensor | None] = []
+    with set_grad_enabled(create_graph):
+        found = run([key_of(t) for t in outputs], seeds, {key_of(x) for x in inputs}, retain, create_graph)
+        for i, x in enumerate(inputs):
+            g = found.get(key_of(x))
+            g = g.total() if g.__class__ is Sum else g
+            g = g if g is None or x.node is not None else call_hooks(x.hooks, g)
+            if g is None and materialize_grads:
+                g = np.zeros_like(x.array)
+            elif g is None and not allow_unused:
+                raise RuntimeError(f"grad: inputs[{i}] was not used to make the outputs; pass allow_unused=True to get None")
+            results.append(g if g is None or isinstance(g, Tensor) else Tensor(np.array(g)))
+    return tuple(results)
+
+
+class RemovableHandle:
+    """Takes a hook away again: `handle.remove()`, or as a context manager."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self.hooks, self.id = hooks, id(self)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """The hook is no longer called."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+@method()
+def register_hook(self: Tensor, hook: Any) -> RemovableHandle:
+    """Call `hook(gradient)` when the gradient of this tensor is known; what it returns, if not None, replaces it."""
+    if not self.requires_grad:
+        raise RuntimeError("register_hook: the tensor requires no gradient")
+    if self.node is not None:
+        return RemovableHandle(self.node.extra("hooks", {}), hook)
+    self.hooks = {} if self.hooks is None else self.hooks
+    return RemovableHandle(self.hooks, hook)
+
+
+@method()
+def retain_grad(self: Tensor) -> None:
+    """Let `backward` set `.grad` of this tensor too, though it is not a leaf."""
+    if self.node is not None:
+        self.node.extra("retain", ref(self))
+    elif not self.requires_grad:
+        raise RuntimeError("retain_grad: the tensor requires no gradient")

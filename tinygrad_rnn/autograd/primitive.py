@@ -1,0 +1,176 @@
+"""Primitives: operations with rules, and the record of each time one was run.
+
+A rule is mathematics: `rule(g, y, *inputs, **static)` is the share of one input in the gradient,
+given the gradient `g` of the output `y`. It calls NumPy functions only, so it works on arrays and,
+through NumPy's protocols, on tensors (for gradients of gradients).
+
+An argument whose name starts with an underscore is not read by the rule: of it only `.shape` is
+known, its values are not kept.
+
+    tanh = primitive("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y))
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Memory, Tensor, tick
+from .gradmode import mode
+
+Rule = Callable[..., Any]
+Operation = Callable[..., Tensor]
+
+REGISTRY: dict[str, Primitive] = {}
+_new = object.__new__
+
+
+class Primitive:
+    """A NumPy forward and its rules, one for each input that may require a gradient (or one for all: `variadic`)."""
+
+    def __init__(self, name: str, forward: Callable[..., Any], rules: Sequence[Rule], variadic: bool = False) -> None:
+        self.name, self.forward, self.rules, self.variadic = name, forward, tuple(rules), variadic
+        names = [self._positional(rule) for rule in rules]
+        self.reads_output = any(not rule[1].startswith("_") for rule in names)
+        self.reads = tuple(any(not rule[i].startswith("_") for rule in names) for i in range(2, len(names[0])))
+
+    @staticmethod
+    def _positional(rule: Rule) -> list[str]:
+        named = inspect.signature(rule).parameters.values()
+        return [p.name for p in named if p.kind in (p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+class Node:
+    """One run of a primitive: on what, and what came out. It keeps values only if a rule reads them."""
+
+    __slots__ = ("primitive", "order", "parents", "inputs", "static", "output", "shape", "memories", "extras", "__weakref__")
+
+    primitive: Primitive
+    order: int  # a later node never feeds an earlier one
+    parents: tuple[Node | Tensor | None, ...] | None  # of each input: its node, the leaf itself, or None; None: freed
+    inputs: Sequence[Any]  # the arrays, for those that a rule reads; else the parent, which knows the shape
+    static: dict[str, Any]
+    output: Any
+    shape: tuple[int, ...]
+    memories: list[Memory]  # of all that is kept: none may be written before the rules have run
+    extras: dict[str, Any] | None  # what few nodes have: hooks, a tensor to give its gradient to, the user's line
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return self.primitive.name
+
+    def extra(self, key: str, default: Any) -> Any:
+        """The entry `key` of `extras`, made if it is missing."""
+        if self.extras is None:
+            self.extras = {}
+        return self.extras.setdefault(key, default)
+
+
+def primitive(name: str, forward: Callable[..., Any], *rules: Rule, variadic: bool = False) -> Operation:
+    """Register an operation: `forward` on arrays, `rules` as described above. Returns it as a function on tensors."""
+    this = REGISTRY[name] = Primitive(name, forward, rules, variadic)
+
+    def operation(*inputs: Any, **static: Any) -> Tensor:
+        return apply(this, inputs, static)
+
+    operation.__name__ = operation.__qualname__ = name
+    return operation
+
+
+def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -> Tensor:
+    """Run `primitive` on tensors, arrays and numbers, and record it if a gradient may be asked for."""
+    arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+    y = primitive.forward(*arrays, **static)
+    if y.__class__ is not np.ndarray:
+        y = np.asarray(y)
+    out: Tensor = _new(Tensor)
+    out.array = y
+    if y.base is None:
+        out.memory = Memory()
+    else:
+        share(out, inputs[0])
+    if mode.anomaly:
+        check_finite(y, f"the output of {primitive.name}", None)
+    if mode.enabled:
+        for x in inputs:
+            if isinstance(x, Tensor) and x.requires_grad:
+                record(primitive, inputs, arrays, static, out)
+                break
+    return out
+
+
+def share(out: Tensor, source: Any) -> None:
+    """`out`, whose array has a base, is a view of the memory of `source` (or NumPy made a copy on the way)."""
+    base = out.array.base
+    if isinstance(source, Tensor) and (base is source.array or base is source.array.base):
+        out.memory = source.memory
+        out.memory.shared = True
+        out.is_view = not source.requires_grad
+    else:
+        out.memory = Memory()
+
+
+def record(primitive: Primitive, inputs: Sequence[Any], arrays: list[Any], static: dict[str, Any], out: Tensor) -> None:
+    """Make `out` remember that it came from `inputs` by `primitive`."""
+    parents: list[Any] = []
+    memories = []
+    reads = primitive.reads * len(inputs) if primitive.variadic else primitive.reads
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            parents.append(None)
+            continue
+        parent = None if not x.requires_grad else x if x.node is None else x.node
+        parents.append(parent)
+        if reads[i]:
+            memory = x.memory
+            memory.shared = True
+            memories.append(memory)
+        else:
+            arrays[i] = parent
+    node: Node = _new(Node)
+    node.primitive = primitive
+    node.order = tick()
+    node.parents = tuple(parents)
+    node.inputs = arrays
+    node.static = static
+    node.shape = out.array.shape
+    node.output = node
+    if primitive.reads_output:
+        node.output = out.array
+        out.memory.shared = True
+        memories.append(out.memory)
+    node.memories = memories
+    node.extras = {"where": user_line()} if mode.anomaly else None
+    out.node = node
+    out.requires_grad = True
+
+
+def as_tensor(array: Any, parent: Node | Tensor | None) -> Any:
+    """The tensor that a kept value was, so that a rule on it is itself recorded."""
+    if parent is None or array is parent or isinstance(parent, Tensor):
+        return array if parent is None else parent
+    twin: Tensor = _new(Tensor)
+    twin.array, twin.memory, twin.node, twin.requires_grad = array, Memory(), parent, True
+    twin.memory.shared = True
+    return twin
+
+
+def user_line() -> str:
+    """`file:line: code` of the innermost caller outside this package."""
+    package = __file__.rsplit("autograd", 1)[0]
+    for frame in reversed(traceback.extract_stack()):
+        if not frame.filename.startswith(package):
+            return f"{frame.filename}:{frame.lineno}: {frame.line}"
+    return "a line inside the package"
+
+
+def check_finite(value: Any, what: str, where: str | None) -> None:
+    """Raise if `value` holds NaN or infinity, naming the operation and the user's line."""
+    if value.dtype.kind in "fc" and not np.isfinite(value).all():
+        bad = value[~np.isfinite(value)].flat[0]
+        raise RuntimeError(f"detect_anomaly: {what} holds {bad}, at {where or user_line()}")

@@ -1,0 +1,85 @@
+"""Seeded random numbers: the same seed gives the same run, on every platform.
+
+All randomness in the package is drawn from a `Generator`; NumPy's global state is never touched.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import numpy as np
+
+from .tensor import Tensor
+
+__all__ = ["Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state"]
+
+
+class Generator:
+    """A stream of random numbers with a seed (PCG64; O'Neill 2014). `rng` is NumPy's generator under it."""
+
+    def __init__(self, device: object = "cpu") -> None:
+        if str(device) != "cpu":
+            raise NotImplementedError(f"Generator: device {device!r} is not supported; use 'cpu'")
+        self.manual_seed(0)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start the stream anew from `seed`, an integer (negative ones count from 2**64 down)."""
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+            raise TypeError(f"manual_seed: seed must be an integer, got {seed!r}")
+        self._seed = int(seed) % 2**64
+        self.rng = np.random.Generator(np.random.PCG64(self._seed))
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed the stream was started from."""
+        return self._seed
+
+    def seed(self) -> int:
+        """Start the stream from a seed of the operating system's choosing, and return it."""
+        return self.manual_seed(secrets.randbits(63)).initial_seed()
+
+    def get_state(self) -> Tensor:
+        """The whole state as a `uint8` tensor, which `save` can write."""
+        state = {"seed": self._seed, "pcg64": self.rng.bit_generator.state}
+        return Tensor(np.frombuffer(json.dumps(state).encode(), np.uint8).copy())
+
+    def set_state(self, new_state: Tensor) -> Generator:
+        """Continue from a state that `get_state` gave."""
+        try:
+            state = json.loads(new_state.array.tobytes())
+            bit_generator = np.random.PCG64()
+            bit_generator.state = state["pcg64"]
+            self._seed = int(state["seed"])
+        except (AttributeError, ValueError, KeyError, TypeError) as error:
+            raise ValueError("set_state: new_state is not a tensor that get_state returned") from error
+        self.rng = np.random.Generator(bit_generator)
+        return self
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator: everything random in the package follows from it."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Seed the default generator from the operating system; returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    """The default generator's state."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Continue the default generator from a state of `get_rng_state`."""
+    default_generator.set_state(new_state)
