@@ -1,6 +1,6 @@
 """tinygrad_rnn: recurrent networks on a tiny reverse-mode autodiff engine, in pure NumPy."""
 
-from . import autograd, cuda, ops, random
+from . import autograd, cuda, nn, ops, optim, random, utils
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -30,6 +30,7 @@ from .dtypes import (
 )
 from .ops import *  # noqa: F403  (the names in ops.__all__)
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .serialization import load, save
 from .tensor import Tensor
 
 float = float32
