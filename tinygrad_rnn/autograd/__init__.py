@@ -3,6 +3,7 @@
 Read `primitive.py` (what is recorded), then `contributions.py` and `engine.py` (how gradients flow back).
 """
 
+from ..legacy import Variable
 from . import functional
 from .engine import backward_all as backward
 from .engine import grad
@@ -11,6 +12,7 @@ from .gradmode import detect_anomaly, enable_grad, inference_mode, is_grad_enabl
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
