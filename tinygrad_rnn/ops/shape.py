@@ -31,8 +31,8 @@ _permute = primitive(
 _expand = primitive("expand", lambda x, *, shape: np.broadcast_to(x, shape), lambda g, _y, _x, *, shape: g)
 _cat = primitive(
     "cat",
-    lambda *xs, axis: np.concatenate(xs, axis),
-    lambda g, _y, *_xs, axis: [g[i] for i in _slices([x.shape[axis] if x is not None else 0 for x in _xs], axis)],
+    lambda *xs, axis, sizes: np.concatenate(xs, axis),
+    lambda g, _y, *_xs, axis, sizes: [g[i] for i in _slices(sizes, axis)],
     variadic=True,
 )
 _stack = primitive(
@@ -237,8 +237,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     xs = [x for x in xs if x.shape != (0,)] or xs[:1]
     axis = axis_of("cat", xs[0], dim)
     try:
-        return _cat(*xs, axis=axis)
-    except ValueError:
+        return _cat(*xs, axis=axis, sizes=[x.shape[axis] for x in xs])
+    except (ValueError, IndexError):
         raise RuntimeError(f"cat: shapes {[x.shape for x in xs]} must agree but along dim {dim}") from None
 
 
