@@ -1,0 +1,124 @@
+"""Layers that normalise: LayerNorm over the features of one row, BatchNorm1d over the rows of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..ops import ones, tensor, zeros
+from ..tensor import Tensor
+from . import functional as F
+from . import init
+from .layers import blank
+from .module import Module
+
+
+def _affine(module: Module, shape: Sequence[int], weight: bool, bias: bool, device: Any, dtype: Any) -> None:
+    """Register `weight` and `bias`, or None in their places."""
+    for name, wanted in (("weight", weight), ("bias", bias)):
+        module.register_parameter(name, blank(*shape, device=device, dtype=dtype) if wanted else None)
+
+
+def _reset_affine(module: Module) -> None:
+    """weight 1, bias 0"""
+    if module.weight is not None:
+        init.ones_(module.weight)
+    if module.bias is not None:
+        init.zeros_(module.bias)
+
+
+class LayerNorm(Module):
+    """y = (x - mean) / √(var + ε) · weight + bias over the last dimensions (Ba et al., 2016)."""
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        _affine(self, self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """weight 1, bias 0"""
+        _reset_affine(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x normalised."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        shape = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return f"{shape}, bias={self.bias is not None}"
+
+
+class BatchNorm1d(Module):
+    """y = (x - mean) / √(var + ε) · weight + bias for each channel (Ioffe and Szegedy, 2015).
+
+    x is (N, C) or (N, C, L). In training, mean and variance are the batch's, and `running_mean` and
+    `running_var` move towards them by `momentum` (None: they become the plain average over all
+    batches). In evaluation they are the running ones; without `track_running_stats` always the batch's.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        _affine(self, (num_features,), affine, affine and bias, device, dtype)
+        tracked = track_running_stats
+        self.register_buffer(
+            "running_mean", zeros(num_features, device=device, dtype=dtype) if tracked else None
+        )
+        self.register_buffer(
+            "running_var", ones(num_features, device=device, dtype=dtype) if tracked else None
+        )
+        self.register_buffer("num_batches_tracked", tensor(0) if tracked else None)
+        _reset_affine(self)
+
+    def reset_running_stats(self) -> None:
+        """Mean 0, variance 1, no batches seen."""
+        if self.track_running_stats:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            init.zeros_(self.num_batches_tracked)
+
+    def reset_parameters(self) -> None:
+        """weight 1, bias 0, and the running statistics as at the start"""
+        self.reset_running_stats()
+        _reset_affine(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x normalised."""
+        if input.ndim not in (2, 3):
+            raise ValueError(f"BatchNorm1d: input must be (N, C) or (N, C, L), got shape {input.shape}")
+        momentum = 0.0 if self.momentum is None else self.momentum
+        tracking = self.training and self.track_running_stats
+        if tracking:
+            self.num_batches_tracked += 1
+            momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else momentum
+        from_batch = self.training or self.running_mean is None
+        mean, var = (self.running_mean, self.running_var) if tracking or not self.training else (None, None)
+        return F.batch_norm(input, mean, var, self.weight, self.bias, from_batch, momentum, self.eps)
+
+    def extra_repr(self) -> str:
+        numbers = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
+        return f"{numbers}, bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
