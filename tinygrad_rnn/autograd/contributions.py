@@ -47,8 +47,11 @@ class Part:
 def add_at(buffer: Any, index: Any, g: Any) -> None:
     """buffer[index] += g, where positions that `index` repeats receive every share."""
     if not is_advanced(index):
-        view = buffer[index if isinstance(index, tuple) else (index, ...)]
-        np.add(view, g, out=view)
+        view = buffer[index]
+        if view.__class__ is np.ndarray:
+            np.add(view, g, out=view)
+        else:  # one element: a number, not a view
+            buffer[index] += g
         return
     arrays = index if isinstance(index, tuple) else (index,)
     if all(isinstance(i, np.ndarray) and i.dtype.kind in "iu" for i in arrays) and buffer.flags.c_contiguous:
@@ -79,7 +82,12 @@ def add_rows(buffer: Any, rows: Any, g: Any) -> None:
 
 def is_advanced(index: Any) -> bool:
     """True if NumPy would copy: an array (integers or a mask) is among the indices."""
-    return isinstance(index, np.ndarray) or (isinstance(index, tuple) and any(isinstance(i, np.ndarray) for i in index))
+    if index.__class__ is tuple:
+        for i in index:
+            if i.__class__ is np.ndarray:
+                return True
+        return False
+    return isinstance(index, np.ndarray)
 
 
 def _place(*parts: Any, indices: Any, shape: Any) -> Any:
@@ -123,14 +131,15 @@ class Sum:
 
     def add(self, d: Any) -> None:
         """Take one more contribution."""
-        if isinstance(d, Product):
-            self.products.append(d)
-        elif isinstance(d, Placed):
+        kind = d.__class__
+        if kind is Placed:
             self.add_placed(d)
-        elif isinstance(d, Part):
-            self.parts = (self.parts or {}) | {d.k: d.g}
+        elif kind is Product:
+            self.products.append(d)
+        elif kind is Part:
+            self.parts = {**(self.parts or {}), d.k: d.g}
         else:
-            self.add_dense(fit(d, self.shape))
+            self.add_dense(d if d.shape == self.shape else fit(d, self.shape))
 
     def add_dense(self, d: Any) -> None:
         if self.dense is None:
@@ -142,7 +151,7 @@ class Sum:
             self.owned = self.dense.__class__ is np.ndarray
 
     def add_placed(self, d: Placed) -> None:
-        if not isinstance(d.g, np.ndarray):
+        if d.g.__class__ is not np.ndarray:
             self.placed.append(d)
             return
         if not self.owned:

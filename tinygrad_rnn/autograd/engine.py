@@ -7,6 +7,7 @@ order, so when a node's turn comes, everything that used its output has already 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 from weakref import ref
 
@@ -40,7 +41,7 @@ def newest_last(roots: list[Key], targets: set[Key] | None) -> list[Node]:
             if parent.__class__ is Node and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
-    nodes = sorted(seen, key=lambda node: node.order)
+    nodes = sorted(seen, key=attrgetter("order"))
     if targets is None:
         return nodes
     leads = set(targets)
@@ -66,17 +67,16 @@ def run(roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bo
         g = held.pop(node, None)
         if g is None:
             continue
-        if node.primitive.name == "permute" and transpose_products(held, node, g):
-            pass
-        else:
-            g = g.total() if g.__class__ is Sum else g
-            if node.extras is not None:
-                g = visit_extras(node, g)
-            if targets is not None and node in targets:
-                found[node] = g
+        if g.__class__ is Sum:
+            g = transposed(held, node, g) if node.primitive.name == "permute" else g.total()
+        if node.extras is not None:
+            g = visit_extras(node, g)
+        if targets is not None and node in targets:
+            found[node] = g
+        if g is not None:
             step(held, node, g, wanted, create)
-        if not retain:
-            free(node)
+        if not retain:  # let go of all it kept; a later backward through it is an error
+            node.parents, node.inputs, node.output, node.memories = None, (), None, ()
     for leaf, g in held.items():
         if targets is None or leaf in targets:
             found[leaf] = g
@@ -85,32 +85,41 @@ def run(roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bo
 
 def step(held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, create: bool) -> None:
     """Give each parent of `node` its share of the gradient `g`."""
+    op, order, inputs, y, parents, static = node.primitive, node.order, node.inputs, node.output, node.parents, node.static
     for memory in node.memories:
-        if memory.written > node.order:
+        if memory.written > order:
             raise_overwritten(node)
-    inputs, y, parents = node.inputs, node.output, node.parents
-    assert parents is not None
     if create:
         inputs = [as_tensor(x, parent) for x, parent in zip(inputs, parents)]
         y = as_tensor(y, node)
-    op = node.primitive
-    rules: Any = op.rules
     if op.variadic:
-        shares = rules[0](g, y, *inputs, **node.static)
-        rules = [lambda *_, share=share, **__: share for share in shares]
-    for parent, rule in zip(parents, rules):
+        shares = op.rules[0](g, y, *inputs, **static)
+    for k, parent in enumerate(parents):
         if parent is None or (wanted is not None and parent not in wanted):
             continue
-        d = rule(g, y, *inputs, **node.static)
-        if mode.anomaly and isinstance(d, (np.ndarray, Tensor)):
-            where = node.extras and node.extras.get("where")
-            check_finite(getattr(d, "array", d), f"a gradient of {op.name}", where)
-        if d.__class__ is Product and parent.__class__ is Node and parent.primitive.name != "permute":
-            d = product([d.a], [d.g])  # only an origin, or its transpose, is a weight that many steps use
-        if d.__class__ is np.ndarray and parent not in held:
+        d = shares[k] if op.variadic else op.rules[k](g, y, *inputs, **static)
+        if node.extras is not None:
+            check_share(node, d)
+        kind = d.__class__
+        if kind is Product and not waits(parent):
+            d = product([d.a], [d.g])
+            kind = d.__class__
+        if kind is np.ndarray and parent not in held:
             held[parent] = d if d.shape == parent.shape else fit(d, parent.shape)
         elif d is not None:
             contribute(held, parent, d)
+
+
+def waits(parent: Key) -> bool:
+    """True for what many steps may use, a weight: a leaf, or the transpose of something. Its products can wait."""
+    return parent.__class__ is not Node or parent.primitive.name == "permute"
+
+
+def check_share(node: Node, d: Any) -> None:
+    """In anomaly mode: raise if a contribution is not finite."""
+    if mode.anomaly and isinstance(d, (np.ndarray, Tensor)):
+        where = (node.extras or {}).get("where")
+        check_finite(getattr(d, "array", d), f"a gradient of {node.name}", where)
 
 
 def contribute(held: dict[Key, Any], key: Key, d: Any) -> None:
@@ -124,13 +133,16 @@ def contribute(held: dict[Key, Any], key: Key, d: Any) -> None:
     total.add(np.asarray(d) if isinstance(d, np.generic) else d)
 
 
-def transpose_products(held: dict[Key, Any], node: Node, g: Any) -> bool:
-    """Hand products on through Wᵀ as they are, (aᵀ g)ᵀ = gᵀ a, so that W too gets one product for all its uses."""
-    if g.__class__ is not Sum or g.dense is not None or not g.products or node.extras is not None:
-        return False
+def transposed(held: dict[Key, Any], node: Node, g: Sum) -> Any:
+    """The gradient of a transpose; None if it consists of products, which are handed on as they are.
+
+    (aᵀ g)ᵀ = gᵀ a: so W gets one product for all its uses as Wᵀ.
+    """
+    if g.dense is not None or g.placed or node.extras is not None:
+        return g.total()
     for product in g.products:
-        contribute(held, node.parents[0], Product(product.g, product.a))  # type: ignore[index]
-    return True
+        contribute(held, node.parents[0], Product(product.g, product.a))
+    return None
 
 
 def visit_extras(node: Node, g: Any) -> Any:
@@ -162,11 +174,6 @@ def accumulate(leaf: Tensor, g: Any) -> None:
     else:
         leaf.grad.array += getattr(g, "array", g)
         leaf.grad.touch()
-
-
-def free(node: Node) -> None:
-    """Let go of everything the node kept; a later backward through it is an error."""
-    node.parents, node.inputs, node.output, node.memories = None, (), None, []
 
 
 def raise_overwritten(node: Node) -> None:

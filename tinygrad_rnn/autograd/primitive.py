@@ -51,7 +51,7 @@ class Node:
 
     primitive: Primitive
     order: int  # a later node never feeds an earlier one
-    parents: tuple[Node | Tensor | None, ...] | None  # of each input: its node, the leaf itself, or None; None: freed
+    parents: list[Node | Tensor | None] | None  # of each input: its node, the leaf itself, or None; None: freed
     inputs: Sequence[Any]  # the arrays, for those that a rule reads; else the parent, which knows the shape
     static: dict[str, Any]
     output: Any
@@ -84,7 +84,15 @@ def primitive(name: str, forward: Callable[..., Any], *rules: Rule, variadic: bo
 
 def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -> Tensor:
     """Run `primitive` on tensors, arrays and numbers, and record it if a gradient may be asked for."""
-    arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+    arrays = []
+    tracked = False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            arrays.append(x.array)
+            if x.requires_grad:
+                tracked = True
+        else:
+            arrays.append(x)
     y = primitive.forward(*arrays, **static)
     if y.__class__ is not np.ndarray:
         y = np.asarray(y)
@@ -96,11 +104,8 @@ def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -
         share(out, inputs[0])
     if mode.anomaly:
         check_finite(y, f"the output of {primitive.name}", None)
-    if mode.enabled:
-        for x in inputs:
-            if isinstance(x, Tensor) and x.requires_grad:
-                record(primitive, inputs, arrays, static, out)
-                break
+    if tracked and mode.enabled:
+        record(primitive, inputs, arrays, static, out)
     return out
 
 
@@ -124,7 +129,11 @@ def record(primitive: Primitive, inputs: Sequence[Any], arrays: list[Any], stati
         if not isinstance(x, Tensor):
             parents.append(None)
             continue
-        parent = None if not x.requires_grad else x if x.node is None else x.node
+        parent = None
+        if x.requires_grad:
+            parent = x.node
+            if parent is None:
+                parent = x
         parents.append(parent)
         if reads[i]:
             memory = x.memory
@@ -135,15 +144,16 @@ def record(primitive: Primitive, inputs: Sequence[Any], arrays: list[Any], stati
     node: Node = _new(Node)
     node.primitive = primitive
     node.order = tick()
-    node.parents = tuple(parents)
+    node.parents = parents
     node.inputs = arrays
     node.static = static
     node.shape = out.array.shape
-    node.output = node
     if primitive.reads_output:
         node.output = out.array
         out.memory.shared = True
         memories.append(out.memory)
+    else:
+        node.output = node
     node.memories = memories
     node.extras = {"where": user_line()} if mode.anomaly else None
     out.node = node
