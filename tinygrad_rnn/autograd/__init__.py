@@ -8,16 +8,20 @@ from . import functional
 from .engine import backward_all as backward
 from .engine import grad
 from .function import Function
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .gradmode import detect_anomaly, enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
     "functional",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

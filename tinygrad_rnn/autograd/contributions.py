@@ -159,6 +159,13 @@ class Sum:
             self.owned = True
         add_at(self.dense, d.index, d.g)
 
+    def own(self) -> Any:
+        """The sum, in an array that is nobody else's."""
+        self.total()
+        if not self.owned:
+            self.dense, self.owned = self.dense.copy(), True
+        return self.dense
+
     def total(self) -> Any:
         """The sum."""
         if self.parts is not None:

@@ -14,7 +14,7 @@ from weakref import ref
 import numpy as np
 
 from ..tensor import Tensor, method
-from .contributions import Product, Sum, fit, product
+from .contributions import Product, Sum, fit, is_advanced, product
 from .gradmode import mode, set_grad_enabled
 from .primitive import Node, as_tensor, check_finite
 
@@ -67,7 +67,9 @@ def run(roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bo
         g = held.pop(node, None)
         if g is None:
             continue
-        if g.__class__ is Sum:
+        if node.primitive.name == "put" and not create:
+            g = assigned(held, node, g)
+        elif g.__class__ is Sum:
             g = transposed(held, node, g) if node.primitive.name == "permute" else g.total()
         if node.extras is not None:
             g = visit_extras(node, g)
@@ -85,7 +87,8 @@ def run(roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bo
 
 def step(held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, create: bool) -> None:
     """Give each parent of `node` its share of the gradient `g`."""
-    op, order, inputs, y, parents, static = node.primitive, node.order, node.inputs, node.output, node.parents, node.static
+    op, order, inputs, parents, static = node.primitive, node.order, node.inputs, node.parents, node.static
+    y = node.output if op.reads_output else node
     for memory in node.memories:
         if memory.written > order:
             raise_overwritten(node)
@@ -142,6 +145,27 @@ def transposed(held: dict[Key, Any], node: Node, g: Sum) -> Any:
         return g.total()
     for product in g.products:
         contribute(held, node.parents[0], Product(product.g, product.a))
+    return None
+
+
+def assigned(held: dict[Key, Any], node: Node, g: Any) -> Any:
+    """The gradient of x[index] = v; None if it was handed on to x in the same buffer, with zeros at the index.
+
+    Filling a tensor by T assignments is common; with a copy for each it would cost T² (as in PyTorch).
+    """
+    total = g if g.__class__ is Sum else Sum(node.shape)
+    if total is not g:
+        total.add(g)
+    x, v = node.parents
+    index = node.static["index"]
+    if is_advanced(index) or x in held or node.extras is not None:
+        return total.total()
+    buffer = total.own()
+    if v is not None:
+        contribute(held, v, buffer[index].copy())
+    if x is not None:
+        buffer[index] = 0
+        held[x] = total
     return None
 
 

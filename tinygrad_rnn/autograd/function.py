@@ -9,7 +9,6 @@ import numpy as np
 
 from ..tensor import Tensor, tick
 from .contributions import Part, fit
-from .engine import key_of
 from .gradmode import mode, no_grad
 from .primitive import Primitive, as_tensor, record
 
@@ -38,12 +37,15 @@ class Context:
 
     def seal(self) -> None:
         """Keep the saved tensors' values and origins, not the tensors: an output holds its node, and that this context."""
-        for tensor in self.saved:
-            if tensor is not None:
-                tensor.memory.shared = True
-        self.saved = [
-            t and (t.array, t.memory, (ref(t.node) if t.node else t) if t.requires_grad else None) for t in self.saved
-        ]
+        kept: list[Any] = []
+        for t in self.saved:
+            if t is not None:
+                t.memory.shared = True
+                origin = None if not t.requires_grad else t if t.node is None else ref(t.node)
+                kept.append((t.array, t.memory, origin))
+            else:
+                kept.append(None)
+        self.saved = kept
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:

@@ -54,7 +54,7 @@ class Node:
     parents: list[Node | Tensor | None] | None  # of each input: its node, the leaf itself, or None; None: freed
     inputs: Sequence[Any]  # the arrays, for those that a rule reads; else the parent, which knows the shape
     static: dict[str, Any]
-    output: Any
+    output: Any  # the array, if a rule reads it
     shape: tuple[int, ...]
     memories: list[Memory]  # of all that is kept: none may be written before the rules have run
     extras: dict[str, Any] | None  # what few nodes have: hooks, a tensor to give its gradient to, the user's line
@@ -153,7 +153,7 @@ def record(primitive: Primitive, inputs: Sequence[Any], arrays: list[Any], stati
         out.memory.shared = True
         memories.append(out.memory)
     else:
-        node.output = node
+        node.output = None
     node.memories = memories
     node.extras = {"where": user_line()} if mode.anomaly else None
     out.node = node
