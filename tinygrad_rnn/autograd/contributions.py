@@ -147,7 +147,8 @@ class Sum:
         elif self.owned:
             self.dense += d
         else:
-            self.dense = self.dense + d
+            total = self.dense + d  # of 0-d arrays NumPy makes a number
+            self.dense = np.asarray(total) if isinstance(total, np.generic) else total
             self.owned = self.dense.__class__ is np.ndarray
 
     def add_placed(self, d: Placed) -> None:
