@@ -18,14 +18,14 @@ L = TypeVar("L", bound="Numbered[Any]")
 class Numbered(Module, Generic[T]):
     """A list whose entries are registered under their numbers: what such lists share."""
 
-    registry = "_modules"
+    _registry = "_modules"
 
     def __init__(self, entries: Iterable[Any] | None = None) -> None:
         super().__init__()
         self.extend(entries or ())
 
     def _entries(self) -> dict[str, T]:
-        entries: dict[str, T] = self.__dict__[self.registry]
+        entries: dict[str, T] = self.__dict__[self._registry]
         return entries
 
     def _put(self, key: str, entry: Any) -> None:
@@ -139,7 +139,7 @@ class ModuleList(Numbered[Module]):
 class ParameterList(Numbered[Parameter]):
     """A list of parameters that belong to the module that holds it. Plain tensors become parameters."""
 
-    registry = "_parameters"
+    _registry = "_parameters"
 
     def _put(self, key: str, entry: Any) -> None:
         self.register_parameter(key, _as_parameter(entry))
@@ -151,14 +151,14 @@ class ParameterList(Numbered[Parameter]):
 class Named(Module, Generic[T]):
     """A dictionary whose entries are registered under their keys: what such dictionaries share."""
 
-    registry = "_modules"
+    _registry = "_modules"
 
     def __init__(self, entries: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
         super().__init__()
         self.update(entries or {})
 
     def _entries(self) -> dict[str, T]:
-        entries: dict[str, T] = self.__dict__[self.registry]
+        entries: dict[str, T] = self.__dict__[self._registry]
         return entries
 
     def __setitem__(self, key: str, entry: Any) -> None:
@@ -217,7 +217,7 @@ class ModuleDict(Named[Module]):
 class ParameterDict(Named[Parameter]):
     """Parameters by name that belong to the module that holds it. Plain tensors become parameters."""
 
-    registry = "_parameters"
+    _registry = "_parameters"
 
     def __setitem__(self, key: str, entry: Any) -> None:
         self.register_parameter(key, _as_parameter(entry))

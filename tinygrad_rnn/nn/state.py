@@ -43,10 +43,10 @@ def _as_array(value: Any) -> NDArray[Any]:
 
 def _fault(key: str, array: NDArray[Any], target: Tensor) -> str | None:
     """Why `array` cannot become the value of `target`, or None."""
-    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, target.dtype, "same_kind"):
-        return f"dtype mismatch for {key}: {array.dtype} is given, {target.dtype} is needed"
     if array.shape != target.shape:
         return f"size mismatch for {key}: {array.shape} is given, {target.shape} is needed"
+    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, target.dtype, "same_kind"):
+        return f"dtype mismatch for {key}: {array.dtype} is given, {target.dtype} is needed"
     return None
 
 
