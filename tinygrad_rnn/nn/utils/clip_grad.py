@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...tensor import Tensor
+from ...tensor import Array, Tensor
 
 Tensors = Tensor | Iterable[Tensor]
 
@@ -32,18 +32,28 @@ def clip_grad_norm_(
     raises a RuntimeError, before anything is changed, if the norm is NaN or infinite.
     """
     grads = _gradients(parameters, foreach)
-    norms = [np.linalg.norm(g.array.reshape(-1), norm_type) for g in grads]
-    total = np.linalg.norm(np.asarray(norms), norm_type) if grads else np.float32(0)
+    total = _norm(np.array([_norm(g.array, norm_type) for g in grads]), norm_type)
     if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(
-            f"clip_grad_norm_: the norm of the gradients is {total}; pass error_if_nonfinite=False to go on"
-        )
-    factor = max_norm / (float(total) + 1e-6)
-    if not factor >= 1:  # also if it is NaN
-        for g in grads:
-            g.array *= factor
-            g.touch()
-    return Tensor(np.asarray(total))
+        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}; look for NaN or infinity")
+    factor = max_norm / (total + 1e-6)
+    with np.errstate(all="ignore"):  # a norm that is not finite shows in the gradients, as in PyTorch
+        if not factor >= 1:
+            for g in grads:
+                g.array *= factor
+                g.touch()
+        return Tensor(np.asarray(total, grads[0].dtype if grads else np.float32))
+
+
+def _norm(values: Array, p: float) -> float:
+    """‖values‖ₚ, also where the powers overflow."""
+    if not values.size:
+        return 0.0
+    flat = values.reshape(-1)
+    with np.errstate(all="ignore"):
+        norm = float(np.linalg.norm(flat, p))
+        if math.isinf(norm) and math.isfinite(largest := float(np.abs(flat).max())):
+            norm = largest * float(np.linalg.norm(flat / largest, p))
+    return norm
 
 
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
