@@ -11,7 +11,7 @@ import numpy as np
 from ...ops import abs, amax, chunk, clamp, erf, exp, expm1, log, logaddexp, sigmoid, tanh, where
 from ...ops import relu as _relu
 from ...random import default_generator
-from ...tensor import Tensor
+from ...tensor import Tensor, method
 
 
 def _placed(result: Tensor, input: Tensor, inplace: bool) -> Tensor:
@@ -163,6 +163,18 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     input, dim = _prepared("log_softmax", input, dim, _stacklevel, dtype)
     shifted = input - amax(input.detach(), dim, keepdim=True)
     return shifted - log(exp(shifted).sum(dim, keepdim=True))
+
+
+@method("softmax")
+def softmax_along(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """`softmax` as a method, and as `tinygrad_rnn.softmax`: there `dim` must be given."""
+    return softmax(input, dim, dtype=dtype)
+
+
+@method("log_softmax")
+def log_softmax_along(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """`log_softmax` as a method, and as `tinygrad_rnn.log_softmax`: there `dim` must be given."""
+    return log_softmax(input, dim, dtype=dtype)
 
 
 def _prepared(name: str, input: Tensor, dim: int | None, stacklevel: int, dtype: Any) -> tuple[Tensor, int]:
