@@ -181,3 +181,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     q, r = np.linalg.qr(_rng(generator).normal(size=(max(rows, columns), min(rows, columns))))
     q *= np.where(np.diag(r) < 0, -1, 1)  # without this, qr prefers some signs
     return _write(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+
+# --- before PyTorch 0.4 these names had no underscore
+
+constant, eye, normal, orthogonal, sparse, uniform = constant_, eye_, normal_, orthogonal_, sparse_, uniform_
+kaiming_normal, kaiming_uniform = kaiming_normal_, kaiming_uniform_
+xavier_normal, xavier_uniform = xavier_normal_, xavier_uniform_
