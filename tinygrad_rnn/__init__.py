@@ -1,6 +1,6 @@
 """tinygrad_rnn: recurrent networks on a tiny reverse-mode autodiff engine, in pure NumPy."""
 
-from . import autograd, cuda, nn, ops, optim, random, utils
+from . import autograd, backends, cuda, nn, ops, optim, random, utils
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -40,6 +40,8 @@ from .legacy import (
     ShortTensor,
     set_default_tensor_type,
 )
+from .nn.functional.activation import log_softmax_along as log_softmax
+from .nn.functional.activation import softmax_along as softmax
 from .ops import *  # noqa: F403  (the names in ops.__all__)
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
