@@ -93,7 +93,10 @@ def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -
                 tracked = True
         else:
             arrays.append(x)
-    y = primitive.forward(*arrays, **static)
+    try:
+        y = primitive.forward(*arrays, **static)
+    except (ValueError, TypeError, IndexError) as error:
+        raise refused(primitive.name, arrays, error) from None
     if y.__class__ is not np.ndarray:
         y = np.asarray(y)
     out: Tensor = _new(Tensor)
@@ -107,6 +110,12 @@ def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -
     if tracked and mode.enabled:
         record(primitive, inputs, arrays, static, out)
     return out
+
+
+def refused(name: str, arrays: Sequence[Any], error: Exception) -> Exception:
+    """What NumPy would not do, said with the name of the operation and the shapes it was given."""
+    kind = next((k for k in (IndexError, TypeError) if isinstance(error, k)), RuntimeError)
+    return kind(f"{name}, given {' and '.join(str(np.shape(a)) for a in arrays)}: {str(error).strip()}")
 
 
 def share(out: Tensor, source: Any) -> None:
