@@ -1,6 +1,6 @@
-"""NVIDIA's library for CUDA devices. As in PyTorch without such a device, its switches can be set and steer nothing.
+"""NVIDIA's library for CUDA devices: as in PyTorch without one, its switches can be set and steer nothing.
 
-What scripts want of them is given in any case: with the same seed every run is the same.
+What scripts want of them is given anyway: with the same seed every run is the same.
 """
 
 benchmark = False
