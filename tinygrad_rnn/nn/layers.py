@@ -143,7 +143,8 @@ class Embedding(Module):
         """An embedding with the given (N, D) rows, whose memory it shares; `freeze=False` trains it."""
         if embeddings.ndim != 2:
             raise ValueError(f"from_pretrained: embeddings must be (N, D), got shape {embeddings.shape}")
-        return cls(*embeddings.shape, padding_idx, _weight=embeddings, _freeze=freeze, **options)
+        rows, size = embeddings.shape
+        return cls(rows, size, padding_idx, _weight=embeddings, _freeze=freeze, **options)
 
     def forward(self, input: Tensor) -> Tensor:
         """The rows at `input`."""

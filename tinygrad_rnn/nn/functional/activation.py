@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ops import abs, amax, chunk, clamp, erf, exp, expm1, log, logaddexp, sigmoid, tanh, where
+from ...ops import abs, amax, chunk, clamp, erf, exp, expm1, log, logaddexp, reciprocal, sigmoid, tanh, where
 from ...ops import relu as _relu
 from ...random import default_generator
 from ...tensor import Tensor, method
@@ -44,7 +44,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"prelu: weight {weight.shape} holds neither 1 number nor {channels}, one for each channel"
         )
     weight = weight.reshape(()) if weight.numel() == 1 else weight.reshape(-1, *(1,) * (input.ndim - 2))
-    return where(input > 0, input, weight * input)
+    y: Tensor = where(input > 0, input, weight * input)
+    return y
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -117,7 +118,8 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """ln(1 + e^(βx)) / β, and x itself where βx > threshold."""
     scaled = input * beta
-    return where(scaled > threshold, input, logaddexp(scaled, 0.0) / beta)
+    y: Tensor = where(scaled > threshold, input, logaddexp(scaled, 0.0) / beta)
+    return y
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -150,7 +152,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """eˣ / Σ eˣ along `dim` (computed in `dtype`, if given)."""
     input, dim = _prepared("softmax", input, dim, _stacklevel, dtype)
     e = exp(input - amax(input.detach(), dim, keepdim=True))
-    return e / e.sum(dim, keepdim=True)
+    return e * reciprocal(e.sum(dim, keepdim=True))
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:

@@ -18,7 +18,7 @@ from .loss import Flag, reduced, reduction_of
 class Classes(NamedTuple):
     """Class indices ready for use, and how much each counts (None: each counts 1)."""
 
-    index: Tensor  # with 0 for those that are ignored
+    chosen: Tensor  # with 0 for those that are ignored
     keep: Tensor | None  # 0 where ignored
     share: Tensor | None  # 0 where ignored, else the weight of the class
 
@@ -48,7 +48,7 @@ def cross_entropy(
     input, classes = _classes("cross_entropy", input, target, weight, ignore_index, dim)
     shifted = input - amax(input.detach(), dim, keepdim=True)
     log_total = log(exp(shifted).sum(dim))
-    losses = log_total - _picked(shifted, classes.index, dim)
+    losses = log_total - _picked(shifted, classes.chosen, dim)
     losses = losses if classes.share is None else losses * classes.share
     if label_smoothing:
         spread = log_total.unsqueeze(dim) - shifted  # -ln p, for each class
@@ -94,7 +94,7 @@ def nll_loss(
     """ℓ = -w_t x_t, for log probabilities x and class indices t; all else as in `cross_entropy`."""
     dim = _class_dim("nll_loss", input, weight)
     input, classes = _classes("nll_loss", input, target, weight, ignore_index, dim)
-    losses = -_picked(input, classes.index, dim)
+    losses = -_picked(input, classes.chosen, dim)
     losses = losses if classes.share is None else losses * classes.share
     return _weighted(losses, classes.share, reduction_of(size_average, reduce, reduction))
 
@@ -117,7 +117,7 @@ def _along(weight: Tensor, dim: int, input: Tensor) -> Tensor:
 def _classes(
     name: str, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, dim: int
 ) -> tuple[Tensor, Classes]:
-    """The checked classes, and `input` with zeros where it is ignored, so that not even NaN there matters."""
+    """The checked classes, and `input` so that not even NaN matters where it is ignored."""
     index, count = target.array, input.shape[dim]
     if index.dtype.kind not in "iu":
         raise TypeError(f"{name}: target must hold class indices (integers), got {target.dtype}")
@@ -129,7 +129,8 @@ def _classes(
     ignored = index == ignore_index
     if ignored.any():
         index = np.where(ignored, 0, index)
-        input = where(Tensor(np.expand_dims(ignored, dim)), 0.0, input)
+        if not np.isfinite(np.moveaxis(input.array, dim, -1)[ignored]).all():
+            input = where(np.expand_dims(ignored, dim), 0.0, input)
         keep = Tensor(np.asarray(~ignored, input.dtype))
     if index.size and not 0 <= index.min() <= index.max() < count:
         raise IndexError(
@@ -173,10 +174,10 @@ def binary_cross_entropy(
     if not ((x >= 0) & (x <= 1)).all():
         raise RuntimeError(f"binary_cross_entropy: input must hold probabilities, got {x.min()} … {x.max()}")
     edge = x * (1 - x) < 1e-12
-    inner = where(Tensor(edge), 0.5, input) if edge.any() else input
+    inner = where(edge, 0.5, input) if edge.any() else input
     losses = -(target * log(inner) + (1 - target) * log1p(-inner))
     if edge.any():
-        losses = where(Tensor(edge), _edge_loss(input, target), losses)
+        losses = where(edge, _edge_loss(input, target), losses)
     return reduced(losses if weight is None else losses * weight, size_average, reduce, reduction)
 
 
