@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -179,6 +181,23 @@ def test_named_outputs_keep_their_type_and_nested_ones_pass():
     out, (h, c) = lstm(tg.ones(4, 1, 2).requires_grad_())
     (out.sum() + h.sum() + c.sum()).backward()
     assert calls == [2, 2]
+
+
+def test_hooks_leave_nothing_behind_for_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        for create in (False, True):
+            net = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+            net.register_full_backward_pre_hook(lambda m, grad_out: None)
+            net.register_full_backward_hook(lambda m, grad_in, grad_out: None)
+            x = tg.ones(1, 2).requires_grad_()
+            tg.autograd.grad(net(x).sum(), x, create_graph=create)
+            witness = weakref.ref(net)
+            del net
+            assert witness() is None
+    finally:
+        gc.enable()
 
 
 def test_unsupported_forms():

@@ -93,10 +93,14 @@ class Numbered(Module, Generic[T]):
 
 
 class Sequential(Numbered[Module]):
-    """Modules applied one after the other: y = fₙ(… f₂(f₁(x)))
+    """Modules applied one after the other, y = fₙ(… f₂(f₁(x))), by number or named by a dictionary.
 
-    Sequential(Linear(3, 5), Tanh(), Linear(5, 2))
-    Sequential(OrderedDict(hidden=Linear(3, 5), act=Tanh(), out=Linear(5, 2)))
+    >>> from tinygrad_rnn import nn
+    >>> nn.Sequential({"hidden": nn.Linear(3, 5), "act": nn.Tanh()})
+    Sequential(
+      (hidden): Linear(in_features=3, out_features=5, bias=True)
+      (act): Tanh()
+    )
     """
 
     def __init__(self, *modules: Any) -> None:

@@ -101,6 +101,11 @@ class Embedding(Module):
     """The rows of `weight` (N, D) at given indices: (*) -> (*, D).
 
     Row `padding_idx` starts as zeros and gets no gradient; the others start normal.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.Embedding(5, 2, padding_idx=0)(tg.tensor([0, 0]))
+    tensor([[0., 0.],
+            [0., 0.]], grad_fn=<where>)
     """
 
     def __init__(

@@ -22,15 +22,19 @@ M = TypeVar("M", bound="Module")
 class Module(Registry, Hooked):
     """Base class of everything that has parameters. Subclasses define `__init__` and `forward`.
 
-        class Net(Module):
-            def __init__(self):
-                super().__init__()
-                self.layer = Linear(3, 2)
-
-            def forward(self, x):
-                return tanh(self.layer(x))
-
-    Parameters are named by their path: `layer.weight`, `layer.bias`.
+    >>> import tinygrad_rnn as tg
+    >>> from tinygrad_rnn import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.layer = nn.Linear(3, 2)
+    ...     def forward(self, x):
+    ...         return tg.tanh(self.layer(x))
+    >>> net = Net()
+    >>> net(tg.zeros(5, 3)).shape
+    (5, 2)
+    >>> [name for name, _ in net.named_parameters()]
+    ['layer.weight', 'layer.bias']
     """
 
     training: bool

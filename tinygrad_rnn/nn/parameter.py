@@ -15,7 +15,10 @@ class Parameter(Tensor):
     It shares the memory of `data` (a Tensor or a NumPy array), and asks for its gradient unless
     `requires_grad=False`. Operations on it give plain tensors.
 
-        layer.scale = Parameter(tinygrad_rnn.ones(3))
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.Parameter(tg.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
     """
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:

@@ -38,6 +38,10 @@ def cross_entropy(
     The target is either class indices (N, d₁, …), where q is 1 at the index, or the probabilities q,
     of x's shape. With `label_smoothing` ε, q becomes (1 - ε) q + ε/C. The mean is weighted by w at
     the target's classes; targets equal to `ignore_index` count as if they were not there.
+
+    >>> import tinygrad_rnn as tg
+    >>> cross_entropy(tg.tensor([[0.0, 0.0], [100.0, 0.0]]), tg.tensor([1, 0]), reduction="none")
+    tensor([0.6931, 0.    ])
     """
     reduction = reduction_of(size_average, reduce, reduction)
     dim = _class_dim("cross_entropy", input, weight)

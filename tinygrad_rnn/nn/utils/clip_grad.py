@@ -30,6 +30,12 @@ def clip_grad_norm_(
 
     Returns the norm before clipping. `norm_type` is p of the p-norm, or inf. `error_if_nonfinite`
     raises a RuntimeError, before anything is changed, if the norm is NaN or infinite.
+
+    >>> import tinygrad_rnn as tg
+    >>> w = tg.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_grad_norm_([w], max_norm=5.0), w.grad
+    (tensor(10.), tensor([3., 4.]))
     """
     grads = _gradients(parameters, foreach)
     total = _norm(np.array([_norm(g.array, norm_type) for g in grads]), norm_type)
