@@ -198,7 +198,9 @@ class Tensor(TensorMethods):
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
-            raise RuntimeError(f"bool(): a tensor of shape {self.shape} is neither true nor false; use .any() or .all()")
+            raise RuntimeError(
+                f"bool(): a tensor of shape {self.shape} is neither true nor false; use .any() or .all()"
+            )
         return bool(self.array.item())
 
     def __index__(self) -> int:
@@ -234,7 +236,9 @@ class Tensor(TensorMethods):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
-            raise RuntimeError("deepcopy: only a tensor without a graph can be copied whole; use detach() or clone()")
+            raise RuntimeError(
+                "deepcopy: only a tensor without a graph can be copied whole; use detach() or clone()"
+            )
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         fresh = {"array": self.array.copy(), "memory": Memory(), "is_view": False, "hooks": None}

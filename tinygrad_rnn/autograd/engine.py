@@ -51,7 +51,9 @@ def newest_last(roots: list[Key], targets: set[Key] | None) -> list[Node]:
     return [node for node in nodes if node in leads]
 
 
-def run(roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bool, create: bool) -> dict[Key, Any]:
+def run(
+    roots: list[Key], seeds: list[Any], targets: set[Key] | None, retain: bool, create: bool
+) -> dict[Key, Any]:
     """The gradients of `targets` (default: of every leaf), given the gradient `seeds[k]` of each root.
 
     With `create`, gradients are tensors and the rules are recorded; else they are arrays.
@@ -114,7 +116,7 @@ def step(held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, crea
 
 
 def waits(parent: Key) -> bool:
-    """True for what many steps may use, a weight: a leaf, or the transpose of something. Its products can wait."""
+    """True for a weight, which many steps may use: a leaf or a transpose. Its products can wait."""
     return parent.__class__ is not Node or parent.primitive.name == "permute"
 
 
@@ -143,13 +145,13 @@ def transposed(held: dict[Key, Any], node: Node, g: Sum) -> Any:
     """
     if g.dense is not None or g.placed or node.extras is not None:
         return g.total()
-    for product in g.products:
-        contribute(held, node.parents[0], Product(product.g, product.a))
+    for p in g.products:
+        contribute(held, node.parents[0], Product(p.g, p.a))
     return None
 
 
 def assigned(held: dict[Key, Any], node: Node, g: Any) -> Any:
-    """The gradient of x[index] = v; None if it was handed on to x in the same buffer, with zeros at the index.
+    """The gradient of x[index] = v; None if x was handed the same buffer, with zeros at the index.
 
     Filling a tensor by T assignments is common; with a copy for each it would cost T² (as in PyTorch).
     """
@@ -192,7 +194,9 @@ def call_hooks(hooks: dict[int, Any] | None, g: Any) -> Any:
 def accumulate(leaf: Tensor, g: Any) -> None:
     """Add a gradient to `leaf.grad`, which shares memory with nothing else."""
     if leaf.grad is None:
-        leaf.grad = g if isinstance(g, Tensor) and g.requires_grad else Tensor(np.array(getattr(g, "array", g)))
+        leaf.grad = (
+            g if isinstance(g, Tensor) and g.requires_grad else Tensor(np.array(getattr(g, "array", g)))
+        )
     elif isinstance(g, Tensor) and (g.requires_grad or leaf.grad.requires_grad):
         leaf.grad = leaf.grad + g
     else:
@@ -203,7 +207,7 @@ def accumulate(leaf: Tensor, g: Any) -> None:
 def raise_overwritten(node: Node) -> None:
     where = (node.extras or {}).get("where", "run under autograd.detect_anomaly() to see the line")
     raise RuntimeError(
-        f"backward: a value that {node.name} needs for its gradient was overwritten in place after it was used ({where})"
+        f"backward: a value that {node.name} needs for its gradient was overwritten in place later ({where})"
     )
 
 
@@ -218,10 +222,20 @@ def seeds_of(what: str, roots: Sequence[Tensor], given: Any, create: bool) -> li
     seeds = []
     for root, seed in zip(roots, given):
         if not isinstance(root, Tensor) or not root.requires_grad:
-            raise RuntimeError(f"{what}: the output requires no gradient: nothing it was made from asked for one")
+            raise RuntimeError(
+                f"{what}: the output requires no gradient: nothing it was made from asked for one"
+            )
         if seed is None and root.array.size != 1:
-            raise RuntimeError(f"{what}: a gradient is needed for an output that is not a scalar (shape {root.shape})")
-        seed = Tensor(np.ones_like(root.array)) if seed is None else seed if isinstance(seed, Tensor) else Tensor(np.asarray(seed))
+            raise RuntimeError(
+                f"{what}: a gradient is needed for an output that is not a scalar (shape {root.shape})"
+            )
+        seed = (
+            Tensor(np.ones_like(root.array))
+            if seed is None
+            else seed
+            if isinstance(seed, Tensor)
+            else Tensor(np.asarray(seed))
+        )
         if seed.shape != root.shape:
             raise RuntimeError(f"{what}: gradient of shape {seed.shape} for an output of shape {root.shape}")
         seeds.append(seed if create else seed.array.astype(root.dtype, copy=False))
@@ -236,7 +250,7 @@ def backward(
     create_graph: bool = False,
     inputs: Sequence[Tensor] | None = None,
 ) -> None:
-    """Add d self / d leaf, times `gradient` (default 1 for a scalar), to `.grad` of every leaf (or of `inputs` only)."""
+    """Add d self / d leaf, times `gradient` (1 for a scalar), to `.grad` of every leaf (or of `inputs`)."""
     backward_all([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
 
 
@@ -273,9 +287,10 @@ def grad(
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
-    """The gradients of the sum of `outputs` (each times its `grad_outputs`) with respect to `inputs`; no `.grad` is changed.
+    """The gradients of the sum of `outputs` (each times its `grad_outputs`) with respect to `inputs`.
 
-    An input that does not matter is an error, None with `allow_unused`, zeros with `materialize_grads`.
+    No `.grad` is changed. An input that does not matter is an error; with `allow_unused` its gradient is
+    None, with `materialize_grads` zeros.
     """
     if not only_inputs or is_grads_batched:
         raise NotImplementedError("grad: only_inputs=False and is_grads_batched=True are not supported")
@@ -284,7 +299,9 @@ def grad(
     seeds = seeds_of("grad", outputs, grad_outputs, create_graph)
     for i, x in enumerate(inputs):
         if not x.requires_grad:
-            raise RuntimeError(f"grad: inputs[{i}] does not require a gradient; call requires_grad_() before using it")
+            raise RuntimeError(
+                f"grad: inputs[{i}] does not require a gradient; call requires_grad_() before using it"
+            )
     retain = create_graph if retain_graph is None else retain_graph
     results: list[Tensor | None] = []
     with set_grad_enabled(create_graph):
@@ -296,7 +313,9 @@ def grad(
             if g is None and materialize_grads:
                 g = np.zeros_like(x.array)
             elif g is None and not allow_unused:
-                raise RuntimeError(f"grad: inputs[{i}] was not used to make the outputs; pass allow_unused=True to get None")
+                raise RuntimeError(
+                    f"grad: inputs[{i}] was not used to make the outputs; pass allow_unused=True to get None"
+                )
             results.append(g if g is None or isinstance(g, Tensor) else Tensor(np.array(g)))
     return tuple(results)
 
@@ -321,7 +340,7 @@ class RemovableHandle:
 
 @method()
 def register_hook(self: Tensor, hook: Any) -> RemovableHandle:
-    """Call `hook(gradient)` when the gradient of this tensor is known; what it returns, if not None, replaces it."""
+    """Call `hook(gradient)` when the gradient of this tensor is known; what it returns replaces it."""
     if not self.requires_grad:
         raise RuntimeError("register_hook: the tensor requires no gradient")
     if self.node is not None:

@@ -36,7 +36,7 @@ class Context:
         self.zeros = value
 
     def seal(self) -> None:
-        """Keep the saved tensors' values and origins, not the tensors: an output holds its node, and that this context."""
+        """Keep values and origins, not tensors: an output holds its node, and that this context."""
         kept: list[Any] = []
         for t in self.saved:
             if t is not None:
@@ -63,7 +63,7 @@ class Context:
 
 
 class Function:
-    """Subclass with static `forward(ctx, *args)` and `backward(ctx, *gradients)`; call `YourFunction.apply(*args)`.
+    """Subclass with static `forward(ctx, *args)` and `backward(ctx, *gradients)`; call `Yours.apply(*args)`.
 
     `backward` gets the gradient of each output and returns one for each argument (None for those that
     are not tensors). Gradients of gradients work if it is written in tensor operations.
@@ -138,7 +138,9 @@ class Function:
         returned = cls.backward(ctx, *gradients)
         shares = list(returned) if isinstance(returned, tuple) else [returned]
         if len(shares) != len(inputs):
-            raise RuntimeError(f"{cls.__name__}.backward: {len(shares)} gradients returned for {len(inputs)} arguments")
+            raise RuntimeError(
+                f"{cls.__name__}.backward: {len(shares)} gradients returned for {len(inputs)} arguments"
+            )
         return [cls._checked(i, share, x, create) for i, (share, x) in enumerate(zip(shares, inputs))]
 
     @classmethod
@@ -146,7 +148,9 @@ class Function:
         if share is None or not hasattr(x, "shape"):
             return None
         if not isinstance(share, Tensor):
-            raise TypeError(f"{cls.__name__}.backward: gradient {i} is {type(share).__name__}, not a Tensor or None")
+            raise TypeError(
+                f"{cls.__name__}.backward: gradient {i} is {type(share).__name__}, not a Tensor or None"
+            )
         try:
             return fit(share if create else share.array, x.shape)
         except (ValueError, IndexError) as error:

@@ -17,8 +17,10 @@ from .gradmode import enable_grad
 Func = Callable[..., Any]
 
 
-def vjp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
-    """func(inputs) and vᵀ J, J being the Jacobian; `v` has the output's form (may be left out for a scalar)."""
+def vjp(
+    func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
+    """func(inputs) and vᵀ J, J being the Jacobian; `v` has the output's form (optional for a scalar)."""
     with enable_grad():
         xs = _fresh(inputs, create_graph)
         ys = func(*xs)
@@ -26,7 +28,9 @@ def vjp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False, stri
     return _result(ys, ys, create_graph), _result(shares, inputs, create_graph)
 
 
-def jvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """func(inputs) and J v; `v` has the inputs' form. Two reverse passes: J v = d(uᵀ J v)/du, for any u."""
     with enable_grad():
         xs = _fresh(inputs, create_graph)
@@ -34,13 +38,19 @@ def jvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False, stri
         us = [_leaf(np.zeros_like(y.array)) for y in _tuple(ys)]
         shares = _grads("jvp", _tuple(ys), xs, us, True, strict)
         vs = [Tensor(np.ones_like(x.array)) for x in xs] if v is None else _tuple(v)
-        products = _grads("jvp", [s for s in shares if s.requires_grad], us, [w for w, s in zip(vs, shares) if s.requires_grad],
-                          create_graph, False)
+        products = _grads(
+            "jvp",
+            [s for s in shares if s.requires_grad],
+            us,
+            [w for w, s in zip(vs, shares) if s.requires_grad],
+            create_graph,
+            False,
+        )
     return _result(ys, ys, create_graph), _result(products, ys, create_graph)
 
 
 def jacobian(func: Func, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
-    """d func / d inputs: for output shape S and input shape R a tensor S + R (tuples of them, as the forms are)."""
+    """d func / d inputs: S + R for output shape S and input shape R (tuples of them, as the forms are)."""
     with enable_grad():
         xs = _fresh(inputs, create_graph)
         ys = func(*xs)
@@ -62,7 +72,9 @@ def hessian(func: Func, inputs: Any, create_graph: bool = False, strict: bool = 
     return jacobian(slope, inputs, create_graph)
 
 
-def hvp(func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def hvp(
+    func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """func(inputs) and H v, H being the Hessian of the scalar `func`; `v` has the inputs' form."""
     with enable_grad():
         xs = _fresh(inputs, create_graph)
@@ -83,18 +95,19 @@ def _leaf(array: Any) -> Tensor:
 
 
 def _fresh(inputs: Any, create_graph: bool) -> list[Tensor]:
-    """Tensors to differentiate by: in the caller's graph only if the caller wants to go on differentiating."""
+    """Tensors to differentiate by: in the caller's graph only if that is to be differentiated further."""
     return [x.view_as(x) if create_graph and x.requires_grad else _leaf(x.array) for x in _tuple(inputs)]
 
 
 def _grads(what: str, ys: Any, xs: Any, vs: Any, create: bool, strict: bool) -> list[Tensor]:
-    ys = [y for y in ys]
     pairs = [(y, v) for y, v in zip(ys, vs or [None] * len(ys)) if y.requires_grad]
     if not pairs:
         shares: Any = [None] * len(xs)
     else:
         given = [v for _, v in pairs]
-        shares = grad([y for y, _ in pairs], xs, given, retain_graph=True, create_graph=create, allow_unused=True)
+        shares = grad(
+            [y for y, _ in pairs], xs, given, retain_graph=True, create_graph=create, allow_unused=True
+        )
     if strict and any(s is None for s in shares):
         raise RuntimeError(f"{what}: strict=True, and the result does not depend on every input")
     return [Tensor(np.zeros_like(x.array)) if s is None else s for s, x in zip(shares, xs)]

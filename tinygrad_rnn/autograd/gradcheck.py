@@ -32,16 +32,19 @@ def gradcheck(
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
 ) -> bool:
-    """True if the gradients of `func(*inputs)` equal central differences of step `eps`, for every float64 input
-    that requires one: |analytical - numerical| ≤ atol + rtol |numerical|, in every entry of the Jacobian.
+    """True if the gradients of `func(*inputs)` equal central differences of step `eps`.
 
-    Otherwise a `GradcheckError` naming output, input, place and both numbers, or False without `raise_exception`.
+    That is |analytical - numerical| ≤ atol + rtol |numerical| in every entry of the Jacobian, for every
+    float64 input that requires a gradient. Otherwise a `GradcheckError` naming output, input, place and
+    both numbers, or False without `raise_exception`.
     `nondet_tol` is how far two backward passes may differ.
     """
     xs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     wrong = [x for x in xs if isinstance(x, Tensor) and x.requires_grad and x.dtype != np.float64]
     if wrong:
-        raise ValueError(f"gradcheck: inputs must be float64 for finite differences to mean anything, got {wrong[0].dtype}")
+        raise ValueError(
+            f"gradcheck: inputs must be float64 for finite differences to mean anything, got {wrong[0].dtype}"
+        )
     if not any(isinstance(x, Tensor) and x.requires_grad for x in xs):
         raise ValueError("gradcheck: no input requires a gradient")
     try:
@@ -68,7 +71,8 @@ def gradgradcheck(
 ) -> bool:
     """`gradcheck` of the gradients of `func`: second derivatives.
 
-    `grad_outputs` are the factors of the outputs; by default random ones of a fixed seed, checked along with the inputs.
+    `grad_outputs` are the factors of the outputs, checked along with the inputs; by default random ones of
+    a fixed seed.
     """
     xs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     ys = [y for y in outputs_of(func, xs) if y.requires_grad]
@@ -86,7 +90,13 @@ def gradgradcheck(
         return tuple(g for g in found if g is not None and g.requires_grad)
 
     return gradcheck(
-        slopes, [*xs, *vs], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol
+        slopes,
+        [*xs, *vs],
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
     )
 
 
@@ -101,7 +111,9 @@ def outputs_of(func: Func, xs: Sequence[Any]) -> list[Tensor]:
     return ys
 
 
-def _check_output(func: Func, xs: list[Any], o: int, eps: float, atol: float, rtol: float, nondet_tol: float) -> None:
+def _check_output(
+    func: Func, xs: list[Any], o: int, eps: float, atol: float, rtol: float, nondet_tol: float
+) -> None:
     for i, x in enumerate(xs):
         if not isinstance(x, Tensor) or not x.requires_grad:
             continue

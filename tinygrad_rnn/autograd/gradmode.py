@@ -39,7 +39,9 @@ class Switch:
 
     def __call__(self, function: F) -> F:
         if isgeneratorfunction(function):
-            raise TypeError(f"{type(self).__name__}: {function.__name__} is a generator; use a with block inside it")
+            raise TypeError(
+                f"{type(self).__name__}: {function.__name__} is a generator; use a with block inside it"
+            )
 
         @wraps(function)
         def switched(*args: Any, **kwargs: Any) -> Any:
@@ -88,7 +90,7 @@ class set_grad_enabled(Switch):
 
 
 class detect_anomaly(Switch):
-    """The first NaN or infinity, forward or backward, is an error naming the operation and the line that made it.
+    """The first NaN or infinity, forward or backward, is an error naming the operation and its line.
 
     It slows every operation down: for debugging.
     """

@@ -30,13 +30,17 @@ _new = object.__new__
 
 
 class Primitive:
-    """A NumPy forward and its rules, one for each input that may require a gradient (or one for all: `variadic`)."""
+    """A NumPy forward and its rules: one for each input, or (`variadic`) one for all of them."""
 
-    def __init__(self, name: str, forward: Callable[..., Any], rules: Sequence[Rule], variadic: bool = False) -> None:
+    def __init__(
+        self, name: str, forward: Callable[..., Any], rules: Sequence[Rule], variadic: bool = False
+    ) -> None:
         self.name, self.forward, self.rules, self.variadic = name, forward, tuple(rules), variadic
         names = [self._positional(rule) for rule in rules]
         self.reads_output = any(not rule[1].startswith("_") for rule in names)
-        self.reads = tuple(any(not rule[i].startswith("_") for rule in names) for i in range(2, len(names[0])))
+        self.reads = tuple(
+            any(not rule[i].startswith("_") for rule in names) for i in range(2, len(names[0]))
+        )
 
     @staticmethod
     def _positional(rule: Rule) -> list[str]:
@@ -47,17 +51,32 @@ class Primitive:
 class Node:
     """One run of a primitive: on what, and what came out. It keeps values only if a rule reads them."""
 
-    __slots__ = ("primitive", "order", "parents", "inputs", "static", "output", "shape", "memories", "extras", "__weakref__")
+    __slots__ = (
+        "primitive",
+        "order",
+        "parents",
+        "inputs",
+        "static",
+        "output",
+        "shape",
+        "memories",
+        "extras",
+        "__weakref__",
+    )
 
     primitive: Primitive
     order: int  # a later node never feeds an earlier one
-    parents: list[Node | Tensor | None] | None  # of each input: its node, the leaf itself, or None; None: freed
+    parents: (
+        list[Node | Tensor | None] | None
+    )  # of each input: its node, the leaf itself, or None; None: freed
     inputs: Sequence[Any]  # the arrays, for those that a rule reads; else the parent, which knows the shape
     static: dict[str, Any]
     output: Any  # the array, if a rule reads it
     shape: tuple[int, ...]
     memories: list[Memory]  # of all that is kept: none may be written before the rules have run
-    extras: dict[str, Any] | None  # what few nodes have: hooks, a tensor to give its gradient to, the user's line
+    extras: (
+        dict[str, Any] | None
+    )  # what few nodes have: hooks, a tensor to give its gradient to, the user's line
 
     @property
     def name(self) -> str:
@@ -72,7 +91,7 @@ class Node:
 
 
 def primitive(name: str, forward: Callable[..., Any], *rules: Rule, variadic: bool = False) -> Operation:
-    """Register an operation: `forward` on arrays, `rules` as described above. Returns it as a function on tensors."""
+    """Register an operation, and return it as a function on tensors: `forward` and `rules` as above."""
     this = REGISTRY[name] = Primitive(name, forward, rules, variadic)
 
     def operation(*inputs: Any, **static: Any) -> Tensor:
@@ -119,7 +138,7 @@ def refused(name: str, arrays: Sequence[Any], error: Exception) -> Exception:
 
 
 def share(out: Tensor, source: Any) -> None:
-    """`out`, whose array has a base, is a view of the memory of `source` (or NumPy made a copy on the way)."""
+    """`out`, whose array has a base, is a view of the memory of `source`, unless NumPy copied on the way."""
     base = out.array.base
     if isinstance(source, Tensor) and (base is source.array or base is source.array.base):
         out.memory = source.memory
@@ -129,7 +148,9 @@ def share(out: Tensor, source: Any) -> None:
         out.memory = Memory()
 
 
-def record(primitive: Primitive, inputs: Sequence[Any], arrays: list[Any], static: dict[str, Any], out: Tensor) -> None:
+def record(
+    primitive: Primitive, inputs: Sequence[Any], arrays: list[Any], static: dict[str, Any], out: Tensor
+) -> None:
     """Make `out` remember that it came from `inputs` by `primitive`."""
     parents: list[Any] = []
     memories = []

@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 class Cell(Module):
-    """One step of a recurrence. Subclasses define `step`, and `project` and `initial_state` if the defaults do not fit.
+    """One step of a recurrence. Subclasses define `step`; `project` and `initial_state` if needed.
 
     `step(a, state)` returns the next state, a tensor or a (named) tuple of tensors whose first is the
     output; or `Step(y, state)` if the output is something else. Rows (the first dimension) are independent.
@@ -54,9 +54,11 @@ class Cell(Module):
         raise NotImplementedError(f"{type(self).__name__}: define step(a, state)")
 
     def initial_state(self, batch_size: int, like: Tensor) -> Any:
-        """The state before the first step; default: zeros (batch_size, hidden_size) in the dtype of `like`."""
+        """The state before the first step: zeros (batch_size, hidden_size), of the dtype of `like`."""
         if not hasattr(self, "hidden_size"):
-            raise NotImplementedError(f"{type(self).__name__}: set hidden_size, or define initial_state(batch_size, like)")
+            raise NotImplementedError(
+                f"{type(self).__name__}: set hidden_size, or define initial_state(batch_size, like)"
+            )
         return zeros(batch_size, self.hidden_size, dtype=like.dtype)
 
     def forward(self, x: Tensor, state: Any = None) -> Any:
@@ -77,7 +79,9 @@ class GatedCell(Cell):
 
     gates = 1
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         for name, shape in self.shapes(input_size, hidden_size, bias).items():
@@ -88,10 +92,14 @@ class GatedCell(Cell):
         self.reset_parameters()
 
     @classmethod
-    def shapes(cls, input_size: int, hidden_size: int, bias: bool, proj_size: int = 0) -> dict[str, tuple[int, ...]]:
+    def shapes(
+        cls, input_size: int, hidden_size: int, bias: bool, proj_size: int = 0
+    ) -> dict[str, tuple[int, ...]]:
         """The parameters' names and shapes, in PyTorch's order."""
         if input_size <= 0 or hidden_size <= 0:
-            raise ValueError(f"{cls.__name__}: sizes must be positive, got input_size={input_size}, hidden_size={hidden_size}")
+            raise ValueError(
+                f"{cls.__name__}: input_size {input_size} and hidden_size {hidden_size} must be positive"
+            )
         rows = cls.gates * hidden_size
         shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, proj_size or hidden_size)}
         biases = {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
@@ -113,8 +121,9 @@ class GatedCell(Cell):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """One step from input (B, D) or (D,), and the state (B, H) or (H,); a missing state is zeros."""
-        if input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
-            raise RuntimeError(f"{type(self).__name__}: input {input.shape} must be (B, {self.input_size}) or ({self.input_size},)")
+        D = self.input_size
+        if input.ndim not in (1, 2) or input.shape[-1] != D:
+            raise RuntimeError(f"{type(self).__name__}: input {input.shape} must be (B, {D}) or ({D},)")
         if input.ndim == 1:
             state = None if hx is None else _each(hx, lambda s: s.unsqueeze(0))
             return _each(super().forward(input.unsqueeze(0), state), lambda s: s.squeeze(0))
@@ -125,7 +134,9 @@ class GatedCell(Cell):
     def _check_state(self, batch_size: int, hx: Any) -> None:
         for s in hx if isinstance(hx, tuple) else (hx,):
             if s.shape != (batch_size, self.hidden_size):
-                raise RuntimeError(f"{type(self).__name__}: hx {s.shape} must be ({batch_size}, {self.hidden_size})")
+                raise RuntimeError(
+                    f"{type(self).__name__}: hx {s.shape} must be ({batch_size}, {self.hidden_size})"
+                )
 
     def extra_repr(self) -> str:
         """The sizes."""
@@ -147,7 +158,13 @@ class RNNCell(GatedCell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNNCell: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
@@ -179,7 +196,9 @@ class LSTMCell(GatedCell):
     def initial_state(self, batch_size: int, like: Tensor) -> LSTMState:
         """Zeros."""
         c = zeros(batch_size, self.hidden_size, dtype=like.dtype)
-        return LSTMState(c if self.weight_hr is None else zeros(batch_size, len(self.weight_hr), dtype=like.dtype), c)
+        return LSTMState(
+            c if self.weight_hr is None else zeros(batch_size, len(self.weight_hr), dtype=like.dtype), c
+        )
 
     def step(self, a: Tensor, state: Any) -> LSTMState:
         """h', c' from a = W_i x + b_i (B, 4H) and the state (h, c)."""

@@ -18,11 +18,11 @@ from ..ops import cat, stack, zeros
 from ..tensor import Tensor
 from . import init
 from .cells import Cell, GatedCell, GRUCell, LSTMCell, LSTMState, RNNCell, Step
+from .containers import ModuleList
 from .functional import dropout
 from .module import Module
-from .containers import ModuleList
 from .parameter import Parameter
-from .utils.rnn import PackedSequence, Rows, mask_of, pack, rows_of, unpack
+from .utils.rnn import PackedSequence, mask_of, pack, rows_of, unpack
 
 State = Any  # a tensor (B, ...), or a (named) tuple of states
 
@@ -58,7 +58,9 @@ def size_of(state: State) -> int:
 # --- the loop
 
 
-def unroll(cell: Cell, data: Tensor, sizes: Sequence[int], state: State = None, reverse: bool = False) -> tuple[Any, State]:
+def unroll(
+    cell: Cell, data: Tensor, sizes: Sequence[int], state: State = None, reverse: bool = False
+) -> tuple[Any, State]:
     """Run `cell` over packed rows: outputs (N, ...) in the same order, and every sequence's last state.
 
     data (N, ...): the rows of step 0, then of step 1, …; sizes[t]: how many step t has, never more than
@@ -95,7 +97,7 @@ def advance(cell: Cell, a: Any, state: State) -> tuple[Any, State]:
 def unroll_stack(
     layers: Sequence[Sequence[Cell]], data: Tensor, sizes: Sequence[int], states: Sequence[State], drop: float
 ) -> tuple[Tensor, list[State]]:
-    """Layers on top of each other, each of one cell or of two (forwards, backwards) whose outputs stand side by side."""
+    """Layers on top of each other, each of one cell or of two (forwards, backwards) side by side."""
     last: list[State] = []
     for k, cells in enumerate(layers):
         data = dropout(data, drop) if k and drop else data
@@ -112,7 +114,7 @@ def unroll_stack(
 
 
 class Recurrent(Module):
-    """Any cells over time: `Recurrent(cell)`, stacked `Recurrent([a, b])`, both ways `Recurrent([(a, a_reverse), ...])`.
+    """Any cells over time: `Recurrent(cell)`, stacked `Recurrent([a, b])`, both ways `Recurrent([(a, b)])`.
 
     Called with xs (T, B, ...), or (B, T, ...) with `batch_first`, or a PackedSequence; a list of initial
     states, one for each cell in order (for a single cell, its state itself); and, for a padded batch,
@@ -125,7 +127,9 @@ class Recurrent(Module):
         self.single = isinstance(cells, Cell)
         layers = [c if isinstance(c, (tuple, list)) else (c,) for c in ([cells] if self.single else cells)]
         if not layers or any(len(layer) not in (1, 2) for layer in layers):
-            raise ValueError("Recurrent: each layer is one cell, or a pair (forwards, backwards); at least one layer")
+            raise ValueError(
+                "Recurrent: each layer is one cell, or a pair (forwards, backwards); at least one layer"
+            )
         self.cells = ModuleList([cell for layer in layers for cell in layer])
         self.widths = [len(layer) for layer in layers]
         self.batch_first, self.dropout = batch_first, dropout
@@ -135,7 +139,9 @@ class Recurrent(Module):
         cells: Iterator[Any] = iter(self.cells)
         return [[next(cells) for _ in range(width)] for width in self.widths]
 
-    def forward(self, input: Any, state: Any = None, *, lengths: Any = None, mask: Any = None) -> tuple[Any, Any]:
+    def forward(
+        self, input: Any, state: Any = None, *, lengths: Any = None, mask: Any = None
+    ) -> tuple[Any, Any]:
         """The outputs and the last states."""
         count = sum(self.widths)
         states = [None] * count if state is None else [state] if self.single else list(state)
@@ -144,7 +150,9 @@ class Recurrent(Module):
         output, last = self.run(input, states, lengths, mask)
         return output, last[0] if self.single else last
 
-    def run(self, input: Any, states: list[State], lengths: Any = None, mask: Any = None) -> tuple[Any, list[State]]:
+    def run(
+        self, input: Any, states: list[State], lengths: Any = None, mask: Any = None
+    ) -> tuple[Any, list[State]]:
         """Bring any form of input to packed rows, run the layers, and bring the outputs back to that form."""
         if isinstance(input, PackedSequence):
             if lengths is not None or mask is not None:
@@ -171,7 +179,9 @@ class Recurrent(Module):
             found = np.asarray(mask.array if isinstance(mask, Tensor) else mask).astype(bool)
             found = found.T if self.batch_first else found
         if found.shape != (T, B):
-            raise ValueError(f"{'lengths' if mask is None else 'mask'}: for {found.shape} steps and sequences, the batch has {(T, B)}")
+            raise ValueError(
+                f"{'lengths' if mask is None else 'mask'}: {found.shape} steps and sequences, the batch has {(T, B)}"
+            )
         return found
 
     def run_packed(self, packed: PackedSequence, states: list[State]) -> tuple[Tensor, list[State]]:
@@ -182,14 +192,18 @@ class Recurrent(Module):
         data, last = self.run_rows(packed.data, packed.batch_sizes.tolist(), packed.batch_size, states)
         return data, last if back is None else [each(lambda x: x[back], s) for s in last]
 
-    def run_rows(self, data: Tensor, sizes: list[int], B: int, states: list[State]) -> tuple[Tensor, list[State]]:
-        """The layers over packed rows of B sequences; a missing state becomes the cell's initial one here, once."""
+    def run_rows(
+        self, data: Tensor, sizes: list[int], B: int, states: list[State]
+    ) -> tuple[Tensor, list[State]]:
+        """The layers over packed rows of B sequences; a missing state becomes the initial one here, once."""
         layers = self.layers()
         cells = [cell for layer in layers for cell in layer]
         whole = [cell.initial_state(B, data) if s is None else s for cell, s in zip(cells, states)]
         for state in whole:
             if size_of(state) != B:
-                raise RuntimeError(f"{type(self).__name__}: a state of {size_of(state)} rows for {B} sequences")
+                raise RuntimeError(
+                    f"{type(self).__name__}: a state of {size_of(state)} rows for {B} sequences"
+                )
         return unroll_stack(layers, data, sizes, whole, self.dropout if self.training else 0.0)
 
 
@@ -197,7 +211,7 @@ class Recurrent(Module):
 
 
 class RNNBase(Recurrent):
-    """What RNN, LSTM and GRU share: parameters by PyTorch's names (`weight_ih_l0`, …, `_reverse`), stacked states."""
+    """What RNN, LSTM and GRU share: PyTorch's parameters (`weight_ih_l0`, …, `_reverse`), stacked states."""
 
     cell: type[GatedCell]
 
@@ -221,14 +235,28 @@ class RNNBase(Recurrent):
         if not 0 <= dropout <= 1:
             raise ValueError(f"{name}: dropout must lie between 0 and 1, got {dropout}")
         if not 0 <= proj_size < hidden_size and proj_size:
-            raise ValueError(f"{name}: proj_size must be less than hidden_size {hidden_size}, got {proj_size}")
-        self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
-        self.batch_first, self.dropout, self.bidirectional, self.proj_size = batch_first, float(dropout), bidirectional, proj_size
+            raise ValueError(
+                f"{name}: proj_size must be less than hidden_size {hidden_size}, got {proj_size}"
+            )
+        self.input_size, self.hidden_size, self.num_layers, self.bias = (
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+        )
+        self.batch_first, self.dropout, self.bidirectional, self.proj_size = (
+            batch_first,
+            float(dropout),
+            bidirectional,
+            proj_size,
+        )
         self.widths = [1 + bidirectional] * num_layers
         for layer, reverse in self._cells():
             D = input_size if layer == 0 else (proj_size or hidden_size) * (1 + bidirectional)
             for weight, shape in self.cell.shapes(D, hidden_size, bias, proj_size).items():
-                self.register_parameter(weight + _suffix(layer, reverse), Parameter(zeros(shape, device=device, dtype=dtype)))
+                self.register_parameter(
+                    weight + _suffix(layer, reverse), Parameter(zeros(shape, device=device, dtype=dtype))
+                )
         self.reset_parameters()
 
     def _cells(self) -> Iterator[tuple[int, bool]]:
@@ -246,7 +274,9 @@ class RNNBase(Recurrent):
 
     def _cell(self, layer: int, reverse: bool) -> Cell:
         suffix = _suffix(layer, reverse)
-        weights = {name: getattr(self, name + suffix) for name in self.cell.shapes(1, 1, self.bias, self.proj_size)}
+        weights = {
+            name: getattr(self, name + suffix) for name in self.cell.shapes(1, 1, self.bias, self.proj_size)
+        }
         absent = {} if self.bias else {"bias_ih": None, "bias_hh": None}
         return self.cell.over(**weights, **absent, **self._options())  # type: ignore[no-any-return]
 
@@ -262,7 +292,9 @@ class RNNBase(Recurrent):
     def flatten_parameters(self) -> None:
         """Nothing to do: there is no second copy of the weights to bring up to date."""
 
-    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, mask: Any = None) -> tuple[Any, Any]:
+    def forward(
+        self, input: Any, hx: Any = None, *, lengths: Any = None, mask: Any = None
+    ) -> tuple[Any, Any]:
         """Outputs (T, B, directions H) and last states (layers directions, B, H), from input (T, B, D).
 
         With `batch_first` batches are (B, T, ...), the states are not. Unbatched input (T, D) has states
@@ -270,10 +302,10 @@ class RNNBase(Recurrent):
         """
         packed = isinstance(input, PackedSequence)
         data = input.data if packed else input
-        if data.ndim not in ((2,) if packed else (2, 3)) or data.shape[-1] != self.input_size:
+        D = self.input_size
+        if data.ndim not in ((2,) if packed else (2, 3)) or data.shape[-1] != D:
             raise RuntimeError(
-                f"{type(self).__name__}: input {data.shape} must be (T, B, {self.input_size}), (T, {self.input_size}) "
-                "or a PackedSequence"
+                f"{type(self).__name__}: input {data.shape} must be (T, B, {D}), (T, {D}) or a PackedSequence"
             )
         if not packed and data.ndim == 2:
             batch = 0 if self.batch_first else 1
@@ -281,7 +313,9 @@ class RNNBase(Recurrent):
             output, last = self.forward(data.unsqueeze(batch), states, lengths=lengths, mask=mask)
             return output.squeeze(batch), each(lambda s: s.squeeze(1), last)
         B = input.batch_size if packed else data.shape[0 if self.batch_first else 1]
-        output, last = self.run(input, [None] * sum(self.widths) if hx is None else self._split(hx, B), lengths, mask)
+        output, last = self.run(
+            input, [None] * sum(self.widths) if hx is None else self._split(hx, B), lengths, mask
+        )
         return output, each(lambda *s: stack(s), *last)
 
     def _split(self, hx: Any, B: int) -> list[State]:
@@ -297,7 +331,14 @@ class RNNBase(Recurrent):
 
     def extra_repr(self) -> str:
         """The sizes, and what is not the default."""
-        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False, "proj_size": 0}
+        defaults = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "proj_size": 0,
+        }
         more = [f"{k}={getattr(self, k)}" for k, v in defaults.items() if getattr(self, k) != v]
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *more])
 

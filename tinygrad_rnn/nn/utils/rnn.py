@@ -80,7 +80,9 @@ def mask_of(lengths: Any, T: int) -> Array:
 def pack(xs: Tensor, rows: Rows) -> PackedSequence:
     """The rows of xs (T, B, ...) that exist."""
     order = Tensor(rows.order)
-    return PackedSequence(getitem(xs, index=(rows.t, rows.b)), Tensor(rows.sizes), order, Tensor(np.argsort(rows.order)))
+    return PackedSequence(
+        getitem(xs, index=(rows.t, rows.b)), Tensor(rows.sizes), order, Tensor(np.argsort(rows.order))
+    )
 
 
 def unpack(data: Tensor, rows: Rows, T: int, B: int) -> Tensor:
@@ -88,7 +90,9 @@ def unpack(data: Tensor, rows: Rows, T: int, B: int) -> Tensor:
     return place(data, indices=[(rows.t, rows.b)], shape=(T, B, *data.shape[1:]))
 
 
-def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+def pack_padded_sequence(
+    input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
     """Pack a padded batch (T, B, ...), or (B, T, ...) with `batch_first`; length 0 is allowed.
 
     With `enforce_sorted` the lengths must not increase; without, they are sorted here.
@@ -99,14 +103,19 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
         raise ValueError(f"lengths: {mask.shape[1]} given for {xs.shape[1]} sequences")
     counts = mask.sum(0)
     if enforce_sorted and (np.diff(counts) > 0).any():
-        raise RuntimeError(f"lengths: {counts.tolist()} must not increase; pass enforce_sorted=False to have them sorted")
+        raise RuntimeError(
+            f"lengths: {counts.tolist()} must not increase; pass enforce_sorted=False to have them sorted"
+        )
     packed = pack(xs, rows_of(mask))
     in_order = enforce_sorted and (counts > 0).all()
     return packed._replace(sorted_indices=None, unsorted_indices=None) if in_order else packed
 
 
 def pad_packed_sequence(
-    sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
+    sequence: PackedSequence,
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    total_length: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The padded batch (T, B, ...), or (B, T, ...) with `batch_first`, and the lengths (B,).
 
@@ -127,8 +136,13 @@ def pad_packed_sequence(
     return padded.transpose(0, 1) if batch_first else padded, Tensor(mask.sum(0))
 
 
-def pad_sequence(sequences: Sequence[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right") -> Tensor:
-    """Sequences (T_b, ...) side by side, filled up to the longest: (T, B, ...), or (B, T, ...) with `batch_first`."""
+def pad_sequence(
+    sequences: Sequence[Tensor],
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    padding_side: str = "right",
+) -> Tensor:
+    """Sequences (T_b, ...) side by side, filled up: (T, B, ...), or (B, T, ...) with `batch_first`."""
     if padding_side not in ("right", "left"):
         raise ValueError(f"padding_side: 'right' or 'left', not {padding_side!r}")
     if isinstance(sequences, Tensor):
@@ -151,7 +165,9 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = F
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Pack sequences (T_b, ...)."""
-    return pack_padded_sequence(pad_sequence(sequences), [len(x) for x in sequences], enforce_sorted=enforce_sorted)
+    return pack_padded_sequence(
+        pad_sequence(sequences), [len(x) for x in sequences], enforce_sorted=enforce_sorted
+    )
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
