@@ -13,7 +13,7 @@ from weakref import ref
 
 import numpy as np
 
-from ..tensor import Tensor, method
+from ..tensor import Tensor, method, tick
 from .contributions import Product, Sum, fit, is_advanced, product
 from .gradmode import mode, set_grad_enabled
 from .primitive import Node, as_tensor, check_finite
@@ -324,7 +324,7 @@ class RemovableHandle:
     """Takes a hook away again: `handle.remove()`, or as a context manager."""
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, id(self)
+        self.hooks, self.id = hooks, tick()
         hooks[self.id] = hook
 
     def remove(self) -> None:
