@@ -77,6 +77,13 @@ def from_numpy(ndarray: Array) -> Tensor:
 # --- constants
 
 
+def _shape(sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """The shape that f(2, 3), f((2, 3)) or f(size=(2, 3)) asks for."""
+    if sizes and size is not None:
+        raise TypeError(f"the size is given twice: {sizes} and size={size}")
+    return sizes_of(sizes if size is None else (size,))
+
+
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """`fill_value` everywhere."""
     value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
@@ -84,19 +91,25 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     return _finish(np.full(sizes_of((size,)), value, dtype), None, device, requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """0 everywhere."""
-    return _finish(np.zeros(sizes_of(size), dtypes.as_dtype(dtype or float)), None, device, requires_grad)
+    return _finish(np.zeros(_shape(sizes, size), dtypes.as_dtype(dtype or float)), None, device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """1 everywhere."""
-    return _finish(np.ones(sizes_of(size), dtypes.as_dtype(dtype or float)), None, device, requires_grad)
+    return _finish(np.ones(_shape(sizes, size), dtypes.as_dtype(dtype or float)), None, device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Whatever the memory holds."""
-    return _finish(np.empty(sizes_of(size), dtypes.as_dtype(dtype or float)), None, device, requires_grad)
+    return _finish(np.empty(_shape(sizes, size), dtypes.as_dtype(dtype or float)), None, device, requires_grad)
 
 
 def _like(name: str, create: Callable[..., Tensor], doc: str) -> Callable[..., Tensor]:
@@ -120,9 +133,21 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any 
     return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def arange(*bounds: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """start, start + step, … below end; int64 if all bounds are integers."""
-    numbers = [b.item() if isinstance(b, Tensor) else b for b in bounds]
+def arange(
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, … below end; int64 if all three are integers. `arange(end)` starts at 0."""
+    if end is None:
+        start, end = None, start
+    if end is None:
+        raise TypeError("arange: expected arange([start,] end[, step]), got no end")
+    numbers = [b.item() if isinstance(b, Tensor) else b for b in (0 if start is None else start, end, step)]
     if dtype is None:
         dtype = dtypes.get_default_dtype() if any(isinstance(b, float) for b in numbers) else dtypes.int64
     return _finish(np.arange(*numbers), dtype, device, requires_grad)
@@ -165,26 +190,50 @@ def _draw(generator: Any) -> np.random.Generator:
     return (generator or rng.default_generator).rng  # type: ignore[no-any-return]
 
 
-def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *sizes: Any,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Uniform in [0, 1)."""
-    return _finish(_draw(generator).random(sizes_of(size)), dtype or float, device, requires_grad)
+    return _finish(_draw(generator).random(_shape(sizes, size)), dtype or float, device, requires_grad)
 
 
-def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *sizes: Any,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Normal, mean 0 and standard deviation 1."""
-    return _finish(_draw(generator).standard_normal(sizes_of(size)), dtype or float, device, requires_grad)
+    return _finish(_draw(generator).standard_normal(_shape(sizes, size)), dtype or float, device, requires_grad)
 
 
 rand_like = _like("rand_like", rand, "Uniform in [0, 1), in the shape and dtype of `input`.")
 randn_like = _like("randn_like", randn, "Standard normal, in the shape and dtype of `input`.")
 
 
-def randint(*bounds_and_size: Any, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randint(
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Tensor:
     """Integers from low (0 if left out) up to high - 1: `randint([low,] high, size)`."""
-    if len(bounds_and_size) not in (2, 3):
-        raise TypeError(f"randint: expected randint([low,] high, size), got {len(bounds_and_size)} arguments")
-    *bounds, size = bounds_and_size
-    low, high = (0, bounds[0]) if len(bounds) == 1 else bounds
+    if size is None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    if size is None:
+        raise TypeError("randint: the size is missing: randint([low,] high, size)")
     if low >= high:
         raise ValueError(f"randint: low {low} must be below high {high}")
     return _finish(_draw(generator).integers(low, high, sizes_of((size,))), dtype or dtypes.int64, device, False)

@@ -114,11 +114,12 @@ def ravel(input: Tensor) -> Tensor:
 
 
 @method()
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *axes: Any, dims: Any = ()) -> Tensor:
     """Dimension i of the result is dimension dims[i] of the input."""
-    axes = tuple(axis_of("permute", input, d) for d in sizes_of(dims))
+    dims = sizes_of(axes or (dims,))
+    axes = tuple(axis_of("permute", input, d) for d in dims)
     if sorted(axes) != list(range(input.ndim)):
-        raise RuntimeError(f"permute: dims {sizes_of(dims)} must name each dimension of {input.shape} once")
+        raise RuntimeError(f"permute: dims {dims} must name each dimension of {input.shape} once")
     return _permute(input, axes=axes)
 
 
@@ -313,9 +314,10 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 @method()
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = ()) -> Tensor:
     """Each of `dims` in reverse order."""
-    axes = axes_of("flip", input, sizes_of(dims)) if sizes_of(dims) else ()
+    dims = sizes_of(axes or (dims,))
+    axes = axes_of("flip", input, dims) if dims else ()
     turned = tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(input.ndim))
     return getitem(input, index=turned)
 
