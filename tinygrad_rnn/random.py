@@ -6,7 +6,7 @@ All randomness in the package is drawn from a `Generator`; NumPy's global state 
 from __future__ import annotations
 
 import json
-import secrets
+from functools import cached_property
 
 import numpy as np
 
@@ -16,7 +16,7 @@ __all__ = ["Generator", "default_generator", "manual_seed", "seed", "initial_see
 
 
 class Generator:
-    """A stream of random numbers with a seed (PCG64; O'Neill 2014). `rng` is NumPy's generator under it."""
+    """A stream of random numbers with a seed (PCG64; O'Neill 2014)."""
 
     def __init__(self, device: object = "cpu") -> None:
         if str(device) != "cpu":
@@ -28,8 +28,13 @@ class Generator:
         if isinstance(seed, bool) or not hasattr(seed, "__index__"):
             raise TypeError(f"manual_seed: seed must be an integer, got {seed!r}")
         self._seed = int(seed) % 2**64
-        self.rng = np.random.Generator(np.random.PCG64(self._seed))
+        self.__dict__.pop("rng", None)
         return self
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """NumPy's generator, made when the first number is drawn: importing numpy.random takes a while."""
+        return np.random.Generator(np.random.PCG64(self._seed))
 
     def initial_seed(self) -> int:
         """The seed the stream was started from."""
@@ -37,7 +42,7 @@ class Generator:
 
     def seed(self) -> int:
         """Start the stream from a seed of the operating system's choosing, and return it."""
-        return self.manual_seed(secrets.randbits(63)).initial_seed()
+        return self.manual_seed(int(np.random.SeedSequence().entropy) % 2**63).initial_seed()  # type: ignore[arg-type]
 
     def get_state(self) -> Tensor:
         """The whole state as a `uint8` tensor, which `save` can write."""
