@@ -107,11 +107,11 @@ def fit(g: Any, shape: tuple[int, ...]) -> Any:
     """Broadcasting's adjoint, in its one place: `g` summed down, or spread out, to `shape`."""
     if g.shape == shape:
         return g
-    extra = max(len(g.shape) - len(shape), 0)
-    squeezed = [extra + i for i, n in enumerate(shape) if (extra and n == 1) or n == 1 != g.shape[i]]
-    if axes := (*range(extra), *squeezed):
-        g = np.add.reduce(g, axis=axes, keepdims=True)
-        g = np.reshape(g, g.shape[extra:])
+    extra = len(g.shape) - len(shape)  # below 0: g has fewer dimensions
+    axes = [k for k in range(len(g.shape)) if k < extra or shape[k - extra] == 1 != g.shape[k]]
+    if axes:
+        g = np.add.reduce(g, axis=tuple(axes), keepdims=True)
+        g = np.reshape(g, g.shape[max(extra, 0) :])
     return g if g.shape == shape else np.broadcast_to(g, shape)
 
 
