@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .tensor import Tensor, method
+from .tensor import Size, Tensor, method
 
 
 class Kind(type):
@@ -28,6 +28,8 @@ class Typed(metaclass=Kind):
     """The constructor that the types share; what it makes are plain tensors."""
 
     def __new__(cls, *data: Any) -> Any:
+        if len(data) == 1 and isinstance(data[0], Size):
+            return Tensor(np.zeros(data[0], cls.dtype))
         if all(isinstance(n, (int, np.integer)) for n in data):
             return Tensor(np.zeros(data or (0,), cls.dtype))
         if len(data) > 1 or not hasattr(data[0], "__len__"):
@@ -83,6 +85,11 @@ def new(self: Tensor, *data: Any) -> Tensor:
 
 method("ndimension")(Tensor.dim)
 Tensor.is_cuda = False
+
+
+def is_tensor(obj: Any) -> bool:
+    """True if `obj` is a tensor."""
+    return isinstance(obj, Tensor)
 
 
 def set_default_tensor_type(t: Any) -> None:

@@ -8,6 +8,7 @@ those that tensors have as methods are attached by the files that define them (`
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,14 @@ class Memory:
     shared = False  # a node keeps the values, or there is another view: assignment must copy first
 
 
+class Size(tuple[int, ...]):
+    """A shape, as `t.size()` gives it. `Tensor(t.size())` has that shape; `Tensor((2, 3))` holds 2 and 3."""
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return math.prod(self)
+
+
 class Tensor(TensorMethods):
     """An array that remembers how it was made, so that a gradient can be carried back to its origins.
 
@@ -55,10 +64,11 @@ class Tensor(TensorMethods):
         """Wrap one NumPy array; the older spellings `Tensor([1, 2])` and `Tensor(2, 3)` make floats."""
         if len(data) == 1 and isinstance(data[0], np.ndarray):
             self.array = data[0]
-        elif len(data) == 1 and not isinstance(data[0], int):
+        elif len(data) == 1 and not isinstance(data[0], (int, Size)):
             self.array = np.array(data[0], dtypes.get_default_dtype())
         else:
-            self.array = np.zeros(data, dtypes.get_default_dtype())
+            shape = data[0] if data and isinstance(data[0], Size) else data or (0,)
+            self.array = np.zeros(shape, dtypes.get_default_dtype())
         self.memory = Memory()
         self.memory.shared = True  # whoever made the array may still hold it
         if requires_grad:
@@ -98,7 +108,7 @@ class Tensor(TensorMethods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry `dim`."""
-        return self.shape if dim is None else self.shape[dim]
+        return Size(self.shape) if dim is None else self.shape[dim]
 
     def dim(self) -> int:
         """The number of dimensions."""
@@ -222,7 +232,7 @@ class Tensor(TensorMethods):
         return bool((self.array == (element.array if isinstance(element, Tensor) else element)).any())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self.shape else format(str(self), spec)
+        return format(str(self) if self.shape else self.item(), spec)
 
     def __repr__(self) -> str:
         numbers = np.array2string(self.array, separator=", ", precision=4, prefix="tensor(", threshold=1000)
