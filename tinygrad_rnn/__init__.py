@@ -1,5 +1,9 @@
 """tinygrad_rnn: recurrent networks on a tiny reverse-mode autodiff engine, in pure NumPy."""
 
+from math import e, inf, nan, pi
+
+from numpy import finfo, iinfo
+
 from . import autograd, backends, cuda, nn, ops, optim, random, utils
 from .autograd import (
     enable_grad,
@@ -38,6 +42,7 @@ from .legacy import (
     IntTensor,
     LongTensor,
     ShortTensor,
+    is_tensor,
     set_default_tensor_type,
 )
 from .nn.functional.activation import log_softmax_along as log_softmax
@@ -45,7 +50,13 @@ from .nn.functional.activation import softmax_along as softmax
 from .ops import *  # noqa: F403  (the names in ops.__all__)
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, save
-from .tensor import Tensor
+from .tensor import Size, Tensor
 
 float = float32
 int = int32
+
+# names that PyTorch has twice
+clip = ops.clamp
+concat = concatenate = ops.cat
+ger = ops.outer
+numel = Tensor.numel
