@@ -141,7 +141,7 @@ tanh = unary("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), "tanh x")
 sigmoid = unary("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), "σ(x) = 1 / (1 + e⁻ˣ)")
 erf = unary(
     "erf",
-    lambda x: _erf(x).astype(x.dtype),
+    lambda x: np.asarray(_erf(x), x.dtype),
     lambda g, _y, x: g * (2 / math.sqrt(math.pi) * np.exp(-(x * x))),
     "erf x = 2/√π ∫₀ˣ exp(-t²) dt",
 )
