@@ -144,6 +144,7 @@ class Sum:
             self.add_dense(d if d.shape == self.shape else fit(d, self.shape))
 
     def add_dense(self, d: Any) -> None:
+        """Take an array or tensor of the right shape."""
         if self.dense is None:
             self.dense = d
         elif self.owned:
@@ -154,6 +155,7 @@ class Sum:
             self.owned = self.dense.__class__ is np.ndarray
 
     def add_placed(self, d: Placed) -> None:
+        """Take a slice's gradient: into the buffer, or, for tensors, later with all others."""
         if d.g.__class__ is not np.ndarray:
             self.placed.append(d)
             return

@@ -205,6 +205,7 @@ def accumulate(leaf: Tensor, g: Any) -> None:
 
 
 def raise_overwritten(node: Node) -> None:
+    """The error for a kept value that is no longer what it was."""
     where = (node.extras or {}).get("where", "run under autograd.detect_anomaly() to see the line")
     raise RuntimeError(
         f"backward: a value that {node.name} needs for its gradient was overwritten in place later ({where})"

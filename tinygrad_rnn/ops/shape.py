@@ -141,8 +141,8 @@ def t(input: Tensor) -> Tensor:
     return _permute(input, axes=(1, 0)) if input.ndim == 2 else input
 
 
-Tensor.T = property(lambda self: _permute(self, axes=tuple(reversed(range(self.ndim)))))
-Tensor.mT = property(lambda self: transpose(self, -2, -1))
+Tensor.T = property(lambda self: _permute(self, axes=tuple(reversed(range(self.ndim)))), doc="All dimensions in reverse order.")
+Tensor.mT = property(lambda self: transpose(self, -2, -1), doc="The last two dimensions exchanged.")
 
 
 @method("movedim", "moveaxis")

@@ -116,6 +116,7 @@ class Objective:
         self.closure, self.params, self.evals = closure, params, 0
 
     def evaluate(self) -> Any:
+        """What the closure returns here; its gradients are in the parameters afterwards."""
         self.evals += 1
         with enable_grad():
             loss = self.closure()
@@ -124,13 +125,16 @@ class Objective:
         return loss
 
     def gradient(self) -> Array:
+        """The gradient of all parameters as one vector."""
         grads = [np.zeros_like(p.array) if p.grad is None else p.grad.array for p in self.params]
         return np.concatenate([g.ravel() for g in grads])
 
     def position(self) -> Array:
+        """All parameters as one vector."""
         return np.concatenate([p.array.ravel() for p in self.params])
 
     def move(self, x: Array) -> None:
+        """Give the parameters the values in the vector x."""
         end = 0
         for p in self.params:
             start, end = end, end + p.array.size

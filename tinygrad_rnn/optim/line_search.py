@@ -37,6 +37,7 @@ class Line:
         self.left = max_evals + 1
 
     def at(self, t: float) -> Point:
+        """The objective and its slope at step t; one evaluation fewer is left."""
         self.left -= 1
         return self.phi(t)
 
