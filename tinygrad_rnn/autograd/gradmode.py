@@ -45,14 +45,14 @@ class Switch:
 
         @wraps(function)
         def switched(*args: Any, **kwargs: Any) -> Any:
-            with type(self)(*self.arguments()):
+            before = getattr(mode, self.name)  # not in self.before: another thread may be in here too
+            setattr(mode, self.name, self.value)
+            try:
                 return function(*args, **kwargs)
+            finally:
+                setattr(mode, self.name, before)
 
         return switched  # type: ignore[return-value]
-
-    def arguments(self) -> tuple[bool, ...]:
-        """What a fresh switch of this kind is made with, so that a decorated function may call itself."""
-        return ()
 
 
 class no_grad(Switch):
@@ -70,8 +70,19 @@ class enable_grad(no_grad):
     value = True
 
 
-class set_grad_enabled(Switch):
-    """Recording is on or off inside, by the argument; as a plain call, from here on."""
+class inference_mode(Switch):
+    """`no_grad`; with `mode=False`, `enable_grad`. Context manager or decorator."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return cls()(mode) if callable(mode) else object.__new__(cls)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.value = not mode
+
+
+class Setting(Switch):
+    """A switch that takes its value as an argument, and is flipped by a plain call too, from there on."""
 
     def __init__(self, mode: bool) -> None:
         super().__init__()
@@ -79,14 +90,24 @@ class set_grad_enabled(Switch):
         super().__enter__()
 
     def __enter__(self) -> None:
-        _set(self.value)
+        setattr(mode, self.name, self.value)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(mode, self.name, self.before[0])
 
     def __call__(self, function: F) -> F:
         self.__exit__()  # a decorator changes nothing until the function is called
         return super().__call__(function)
 
-    def arguments(self) -> tuple[bool, ...]:
-        return (self.value,)
+
+class set_grad_enabled(Setting):
+    """Recording is on or off inside, by the argument; as a plain call, from here on."""
+
+
+class set_detect_anomaly(Setting):
+    """`detect_anomaly`, on or off by the argument; as a plain call, from here on."""
+
+    name = "anomaly"
 
 
 class detect_anomaly(Switch):
@@ -98,13 +119,11 @@ class detect_anomaly(Switch):
     name = "anomaly"
 
 
-inference_mode = no_grad
-
-
-def _set(enabled: bool) -> None:
-    mode.enabled = enabled
-
-
 def is_grad_enabled() -> bool:
     """True if operations are recorded in this thread."""
     return mode.enabled
+
+
+def is_anomaly_enabled() -> bool:
+    """True if values and gradients are checked in this thread (see detect_anomaly)."""
+    return mode.anomaly
