@@ -20,16 +20,21 @@ from .elementwise import cast, tensor_of, where
 
 
 def plain(index: Any) -> Any:
-    """`index` with tensors and lists as NumPy arrays, and 0-d integer tensors as integers."""
+    """`index` with tensors and lists as NumPy arrays, and 0-d integer tensors as integers.
+
+    As in PyTorch, uint8 is a mask: before there were bool tensors, comparisons gave that.
+    """
     if isinstance(index, tuple):
         return tuple(plain(i) for i in index)
     if isinstance(index, Tensor):
-        if not index.shape and index.dtype.kind in "iu":
+        if not index.shape and index.dtype.kind == "i":
             return int(index.array)
         index = index.array
     elif isinstance(index, (list, range)):
         index = np.array([i.item() if isinstance(i, Tensor) and not i.shape else i for i in index])
         index = index.astype(np.int64) if index.size == 0 else index
+    if isinstance(index, np.ndarray) and index.dtype == np.uint8:
+        return index.astype(bool)
     if isinstance(index, np.ndarray) and index.dtype.kind not in "biu":
         raise IndexError(f"an index must hold integers or truth values, got {index.dtype}")
     return index
