@@ -25,7 +25,8 @@ def main(source: Path) -> None:
 
     before = set(sys.modules)
     package = import_module(source.name)
-    brought = {name.partition(".")[0] for name in set(sys.modules) - before}
+    found = {name for name in set(sys.modules) - before if getattr(sys.modules[name], "__spec__", None)}
+    brought = {name.partition(".")[0] for name in found}  # without Cython's modules, which come from nowhere
     strangers = brought - sys.stdlib_module_names - {source.name, "numpy"}
     installed = Path(str(package.__file__)).parent
     if installed == source:
