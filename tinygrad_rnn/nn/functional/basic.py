@@ -48,7 +48,7 @@ def embedding(
     """
     refuse_embedding_options(max_norm, norm_type, scale_grad_by_freq, sparse)
     rows = input.array
-    if rows.dtype.kind not in "iu":
+    if rows.dtype.kind != "i":
         raise TypeError(f"embedding: input must hold integers, got {input.dtype}; use .long()")
     if rows.size and not 0 <= rows.min() <= rows.max() < weight.shape[0]:
         raise IndexError(f"embedding: indices {rows.min()} … {rows.max()} given for {weight.shape[0]} rows")
