@@ -122,7 +122,7 @@ def waits(parent: Key) -> bool:
 
 def check_share(node: Node, d: Any) -> None:
     """In anomaly mode: raise if a contribution is not finite."""
-    if mode.anomaly and isinstance(d, (np.ndarray, Tensor)):
+    if mode.anomaly is True and isinstance(d, (np.ndarray, Tensor)):
         where = (node.extras or {}).get("where")
         check_finite(getattr(d, "array", d), f"a gradient of {node.name}", where)
 

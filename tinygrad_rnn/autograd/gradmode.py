@@ -15,7 +15,7 @@ class Mode(threading.local):
     """This thread's switches."""
 
     enabled = True  # operations on tensors that require gradients are recorded
-    anomaly = False  # every value and gradient is checked for NaN and infinity
+    anomaly: Any = False  # every value and gradient is checked for NaN and infinity; or, a trace watches (compile/)
 
 
 mode = Mode()
@@ -126,4 +126,4 @@ def is_grad_enabled() -> bool:
 
 def is_anomaly_enabled() -> bool:
     """True if values and gradients are checked in this thread (see detect_anomaly)."""
-    return mode.anomaly
+    return mode.anomaly is True

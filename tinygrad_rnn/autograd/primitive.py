@@ -103,12 +103,15 @@ def primitive(name: str, forward: Callable[..., Any], *rules: Rule, variadic: bo
 
 def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -> Tensor:
     """Run `primitive` on tensors, arrays and numbers, and record it if a gradient may be asked for."""
+    watch = mode.anomaly
+    if watch.__class__ is not bool:  # a trace (see compile/): its symbols have no values to run on
+        return watch(primitive, inputs, static)  # type: ignore[no-any-return]
     arrays = []
     tracked = False
     for x in inputs:
         if isinstance(x, Tensor):
             arrays.append(x.array)
-            if x.requires_grad:
+            if x._requires_grad:
                 tracked = True
         else:
             arrays.append(x)
@@ -124,7 +127,7 @@ def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -
         out.memory = Memory()
     else:
         share(out, inputs[0])
-    if mode.anomaly:
+    if watch:
         check_finite(y, f"the output of {primitive.name}", None)
     if tracked and mode.enabled:
         record(primitive, inputs, arrays, static, out)
@@ -141,9 +144,7 @@ def share(out: Tensor, source: Any) -> None:
     """`out`, whose array has a base, is a view of the memory of `source`, unless NumPy copied on the way."""
     base = out.array.base
     if isinstance(source, Tensor) and (base is source.array or base is source.array.base):
-        out.memory = source.memory
-        out.memory.shared = True
-        out.is_view = not source.requires_grad
+        out.share_memory_of(source)
     else:
         out.memory = Memory()
 
@@ -160,7 +161,7 @@ def record(
             parents.append(None)
             continue
         parent = None
-        if x.requires_grad:
+        if x._requires_grad:
             parent = x.node
             if parent is None:
                 parent = x
@@ -185,9 +186,9 @@ def record(
     else:
         node.output = None
     node.memories = memories
-    node.extras = {"where": user_line()} if mode.anomaly else None
+    node.extras = {"where": user_line()} if mode.anomaly is True else None
     out.node = node
-    out.requires_grad = True
+    out._requires_grad = True
 
 
 def as_tensor(array: Any, parent: Node | Tensor | None) -> Any:
