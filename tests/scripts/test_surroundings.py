@@ -110,6 +110,22 @@ def test_a_pickle_is_not_loaded():
         torch.load(io.BytesIO(pickle.dumps({"weight": 1})))
 
 
+def test_checkpoints_are_loaded_onto_the_processor_in_every_spelling():
+    file = io.BytesIO()
+    torch.save({"weight": torch.ones(2)}, file)
+
+    def load(map_location):
+        file.seek(0)
+        return torch.load(file, map_location=map_location)["weight"].tolist()
+
+    for where in (None, "cpu", torch.device("cpu"), {"cuda:0": "cpu"}, {"cpu": "cpu"}):
+        assert load(where) == [1, 1]
+    assert load(lambda storage, location: storage) == load(lambda storage, location: None) == [1, 1]
+    for elsewhere in ("cuda", {"cpu": "cuda:1"}, lambda storage, location: storage.cuda(1)):
+        with pytest.raises((NotImplementedError, AttributeError), match=r"map_location|cuda"):
+            load(elsewhere)
+
+
 def test_the_best_model_is_kept_by_deepcopy_or_by_its_state():
     net = nn.Sequential(nn.Embedding(5, 3), nn.GRU(3, 2))
     net[1](net[0](torch.tensor([[1], [2]])))[0].sum().backward()

@@ -58,10 +58,11 @@ def load(
 
     A damaged, truncated or foreign file is a `LoadError` (a `ValueError`) with its name and the reason;
     a file that cannot be opened is Python's own `OSError`. `weights_only` changes nothing, because there
-    is nothing but data in a file; `map_location` may be `"cpu"`.
+    is nothing but data in a file. `map_location` must leave what is on the
+    processor there: `"cpu"`, a dict without it, or a function that returns the storage it is given.
     """
     only_default("load", pickle_module=pickle_module, mmap=mmap or None, **pickle_load_args)
-    if map_location is not None and str(map_location) != "cpu":
+    if not stays_on_cpu(map_location):
         raise NotImplementedError(f"load: map_location={map_location!r} is not supported; use 'cpu'")
     if weights_only not in (None, True, False):
         raise TypeError(f"load: weights_only must be True, False or None, got {weights_only!r}")
@@ -72,6 +73,15 @@ def load(
         raise LoadError(f"load: {name}: {error}") from error.__cause__
     except Exception as error:  # there is no end to what a damaged file can provoke
         raise LoadError(f"load: {name}: the file is damaged ({type(error).__name__}: {error})") from error
+
+
+def stays_on_cpu(map_location: Any) -> bool:
+    """True if `map_location`, in any form that PyTorch knows, leaves what is on the processor there."""
+    if callable(map_location):
+        storage = object()
+        return map_location(storage, "cpu") in (None, storage)
+    where = map_location.get("cpu") if isinstance(map_location, dict) else map_location
+    return where is None or str(where) == "cpu"
 
 
 def only_default(user: str, **given: Any) -> None:
