@@ -9,6 +9,9 @@ What is reported at the end are the final parameters on the test text, by which 
 
 A checkpoint holds the whole run. After `--resume` it goes on bit for bit as if it had never stopped, with the
 options it was started with; the same text has to be given again.
+
+NumPy's products run on one core unless OPENBLAS_NUM_THREADS says otherwise. At these sizes a second core
+gains a tenth, and where another program wants that core, waiting for it makes training several times slower.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported
 
 from corpus import Corpus, Refused, read
 from language_model import FORMAT, Run, bits_per_character, sample

@@ -42,7 +42,7 @@ TRAINING: dict[str, tuple[Any, Callable[[str], Any], str]] = {
     "seed": (1, natural, "seed of all random numbers"),
 }
 DEFAULTS = {name: default for name, (default, _, _) in TRAINING.items()}
-QUICK = {"hidden": 128, "steps": 150, "lr": 1e-2}
+QUICK = {"hidden": 128, "steps": 100, "lr": 1e-2}
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
