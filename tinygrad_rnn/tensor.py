@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,9 @@ class Tensor(TensorMethods):
     array: Array
     memory: Memory
     node: Any = None  # autograd's record of the operation; None for a leaf
-    requires_grad: Any = False
-    is_view: bool = False  # of a tensor without a graph: writing here writes there
+    origin: Any = None  # of a view: (weak reference to the tensor it shows, that tensor's origin)
     hooks: Any = None  # of a leaf; other tensors' hooks live on their node
+    _requires_grad: bool = False
     _grad: Tensor | None = None
     __hash__ = object.__hash__
 
@@ -64,6 +65,8 @@ class Tensor(TensorMethods):
         """Wrap one NumPy array; the older spellings `Tensor([1, 2])` and `Tensor(2, 3)` make floats."""
         if len(data) == 1 and isinstance(data[0], np.ndarray):
             self.array = data[0]
+        elif len(data) == 1 and isinstance(data[0], np.floating):
+            self.array = np.asarray(data[0])
         elif len(data) == 1 and not isinstance(data[0], (int, Size)):
             self.array = np.array(data[0], dtypes.get_default_dtype())
         else:
@@ -131,14 +134,28 @@ class Tensor(TensorMethods):
     # --- the graph
 
     @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it are recorded, so that a gradient can be carried back through them."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` accumulated, or None."""
         return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if value is not None and value.shape != self.shape:
-            raise RuntimeError(f"grad: shape {value.shape} given for a tensor of shape {self.shape}")
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
+        if value is not None and (value.shape, value.dtype) != (self.shape, self.dtype):
+            raise RuntimeError(
+                f"grad: a {value.dtype} tensor of shape {value.shape} cannot be the gradient "
+                f"of a {self.dtype} tensor of shape {self.shape}"
+            )
         self._grad = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -147,7 +164,7 @@ class Tensor(TensorMethods):
             raise RuntimeError(f"requires_grad: only float tensors have gradients, this one is {self.dtype}")
         if not requires_grad and self.node is not None:
             raise RuntimeError("requires_grad_(False): not a leaf; use detach()")
-        self.requires_grad = bool(requires_grad)
+        self._requires_grad = bool(requires_grad)
         return self
 
     def detach(self) -> Tensor:
@@ -155,11 +172,31 @@ class Tensor(TensorMethods):
         twin = Tensor(self.array)
         twin.memory = self.memory
         twin.memory.shared = True
+        twin.origin = (ref(self), self.origin)
         return twin
 
     def detach_(self) -> Tensor:
         """Forget how this tensor was made."""
-        self.node, self.requires_grad = None, False
+        self.node, self._requires_grad = None, False
+        return self
+
+    @property
+    def is_view(self) -> bool:
+        """Whether a living tensor, of which this is a view, would have to see what is written here."""
+        origin = self.origin
+        while origin is not None:
+            if origin[0]() is not None:
+                return True
+            origin = origin[1]
+        return False
+
+    def become(self, result: Tensor) -> Tensor:
+        """Take on values and history of `result`: what an operation in place does to a recorded tensor."""
+        retained = self.node is not None and (self.node.extras or {}).pop("retain", None)
+        self.array, self.memory, self.origin = result.array, result.memory, result.origin
+        self.node, self._requires_grad = result.node, result._requires_grad
+        if retained:
+            self.node.extra("retain", retained)
         return self
 
     @property
@@ -251,7 +288,7 @@ class Tensor(TensorMethods):
             )
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
-        fresh = {"array": self.array.copy(), "memory": Memory(), "is_view": False, "hooks": None}
+        fresh = {"array": self.array.copy(), "memory": Memory(), "origin": None, "hooks": None}
         rest = {k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k not in fresh}
         twin.__dict__.update(fresh | rest)
         return twin

@@ -139,7 +139,8 @@ class Sum:
         elif kind is Product:
             self.products.append(d)
         elif kind is Part:
-            self.parts = {**(self.parts or {}), d.k: d.g}
+            self.parts = {} if self.parts is None else self.parts
+            self.parts[d.k] = self.parts[d.k] + d.g if d.k in self.parts else d.g
         else:
             self.add_dense(d if d.shape == self.shape else fit(d, self.shape))
 

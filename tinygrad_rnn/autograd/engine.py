@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
-from ..tensor import Tensor, method, tick
+from ..tensor import Tensor, method
 from .contributions import Product, Sum, fit, is_advanced, product
 from .gradmode import mode, set_grad_enabled
+from .hooks import RemovableHandle as RemovableHandle
+from .hooks import accumulate, call_hooks, own, retains, visit
 from .primitive import Node, as_tensor, check_finite
 
 Key = Any  # what a gradient belongs to: a Node, or a leaf Tensor
@@ -60,6 +61,7 @@ def run(
     """
     nodes = newest_last(roots, targets)
     wanted = None if targets is None else {*targets, *nodes}
+    anomaly = mode.anomaly is True
     held: dict[Key, Any] = {}
     found: dict[Key, Any] = {}
     for root, seed in zip(roots, seeds):
@@ -67,27 +69,30 @@ def run(
     while nodes:
         node = nodes.pop()  # newest first: every consumer of its output has already added to its gradient
         g = held.pop(node, None)
-        if g is None:
-            continue
-        if node.primitive.name == "put" and not create:
-            g = assigned(held, node, g)
-        elif g.__class__ is Sum:
-            g = transposed(held, node, g) if node.primitive.name == "permute" else g.total()
-        if node.extras is not None:
-            g = visit_extras(node, g)
-        if targets is not None and node in targets:
-            found[node] = g
         if g is not None:
-            step(held, node, g, wanted, create)
+            if targets is not None and node in targets:
+                g = found[node] = visit(node, g)
+            elif node.extras is not None:
+                g = visit(node, g)
+            elif node.primitive.name == "put" and not create:
+                g = assigned(held, node, g)
+            elif g.__class__ is Sum:
+                g = transposed(held, node, g) if node.primitive.name == "permute" else g.total()
+        if g is not None:
+            step(held, node, g, wanted, create, anomaly)
         if not retain:  # let go of all it kept; a later backward through it is an error
-            node.parents, node.inputs, node.output, node.memories = None, (), None, ()
+            node.parents, node.inputs, node.output, node.static, node.memories = None, (), None, None, ()
     for leaf, g in held.items():
         if targets is None or leaf in targets:
-            found[leaf] = g
+            found[leaf] = g.total() if g.__class__ is Sum else g
+            if anomaly:
+                check_finite(found[leaf], "the sum of the gradients of a leaf", "backward")
     return found
 
 
-def step(held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, create: bool) -> None:
+def step(
+    held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, create: bool, anomaly: bool
+) -> None:
     """Give each parent of `node` its share of the gradient `g`."""
     op, order, inputs, parents, static = node.primitive, node.order, node.inputs, node.parents, node.static
     y = node.output if op.reads_output else node
@@ -103,7 +108,7 @@ def step(held: dict[Key, Any], node: Node, g: Any, wanted: set[Key] | None, crea
         if parent is None or (wanted is not None and parent not in wanted):
             continue
         d = shares[k] if op.variadic else op.rules[k](g, y, *inputs, **static)
-        if node.extras is not None:
+        if anomaly:
             check_share(node, d)
         kind = d.__class__
         if kind is Product and not waits(parent):
@@ -122,9 +127,14 @@ def waits(parent: Key) -> bool:
 
 def check_share(node: Node, d: Any) -> None:
     """In anomaly mode: raise if a contribution is not finite."""
-    if mode.anomaly is True and isinstance(d, (np.ndarray, Tensor)):
-        where = (node.extras or {}).get("where")
-        check_finite(getattr(d, "array", d), f"a gradient of {node.name}", where)
+    d = product([d.a], [d.g]) if d.__class__ is Product else getattr(d, "g", d)
+    if d is not None:
+        check_finite(np.asarray(getattr(d, "array", d)), f"a gradient of {node.name}", line_of(node))
+
+
+def line_of(node: Node) -> str:
+    """The user's line that made a node, if anomaly mode was on."""
+    return str((node.extras or {}).get("where", "a line that was not run under detect_anomaly()"))
 
 
 def contribute(held: dict[Key, Any], key: Key, d: Any) -> None:
@@ -143,7 +153,7 @@ def transposed(held: dict[Key, Any], node: Node, g: Sum) -> Any:
 
     (aᵀ g)ᵀ = gᵀ a: so W gets one product for all its uses as Wᵀ.
     """
-    if g.dense is not None or g.placed or node.extras is not None:
+    if g.dense is not None or g.placed:
         return g.total()
     for p in g.products:
         contribute(held, node.parents[0], Product(p.g, p.a))
@@ -160,7 +170,7 @@ def assigned(held: dict[Key, Any], node: Node, g: Any) -> Any:
         total.add(g)
     x, v = node.parents
     index = node.static["index"]
-    if is_advanced(index) or x in held or node.extras is not None:
+    if is_advanced(index) or x in held:
         return total.total()
     buffer = total.own()
     if v is not None:
@@ -171,44 +181,11 @@ def assigned(held: dict[Key, Any], node: Node, g: Any) -> Any:
     return None
 
 
-def visit_extras(node: Node, g: Any) -> Any:
-    """Call the hooks on the gradient, and give it to the tensor that retains it."""
-    extras = node.extras or {}
-    g = call_hooks(extras.get("hooks"), g)
-    tensor = extras["retain"]() if "retain" in extras else None
-    if tensor is not None:
-        accumulate(tensor, g)
-    return g
-
-
-def call_hooks(hooks: dict[int, Any] | None, g: Any) -> Any:
-    """What the gradient becomes after every hook had it."""
-    for hook in list((hooks or {}).values()):
-        given = g if isinstance(g, Tensor) else Tensor(g.copy())
-        changed = hook(given)
-        if changed is not None:
-            g = changed if isinstance(g, Tensor) else changed.array
-    return g
-
-
-def accumulate(leaf: Tensor, g: Any) -> None:
-    """Add a gradient to `leaf.grad`, which shares memory with nothing else."""
-    if leaf.grad is None:
-        leaf.grad = (
-            g if isinstance(g, Tensor) and g.requires_grad else Tensor(np.array(getattr(g, "array", g)))
-        )
-    elif isinstance(g, Tensor) and (g.requires_grad or leaf.grad.requires_grad):
-        leaf.grad = leaf.grad + g
-    else:
-        leaf.grad.array += getattr(g, "array", g)
-        leaf.grad.touch()
-
-
 def raise_overwritten(node: Node) -> None:
     """The error for a kept value that is no longer what it was."""
-    where = (node.extras or {}).get("where", "run under autograd.detect_anomaly() to see the line")
     raise RuntimeError(
-        f"backward: a value that {node.name} needs for its gradient was overwritten in place later ({where})"
+        f"backward: a value that {node.name} needs for its gradient was overwritten in place later "
+        f"(at {line_of(node)})"
     )
 
 
@@ -230,16 +207,14 @@ def seeds_of(what: str, roots: Sequence[Tensor], given: Any, create: bool) -> li
             raise RuntimeError(
                 f"{what}: a gradient is needed for an output that is not a scalar (shape {root.shape})"
             )
-        seed = (
-            Tensor(np.ones_like(root.array))
-            if seed is None
-            else seed
-            if isinstance(seed, Tensor)
-            else Tensor(np.asarray(seed))
-        )
-        if seed.shape != root.shape:
+        if seed is None:
+            seed = np.ones_like(root.array)
+        elif tuple(seed.shape) != root.shape:
             raise RuntimeError(f"{what}: gradient of shape {seed.shape} for an output of shape {root.shape}")
-        seeds.append(seed if create else seed.array.astype(root.dtype, copy=False))
+        if create:
+            seeds.append((seed if isinstance(seed, Tensor) else Tensor(seed)).astype(root.dtype))
+        else:
+            seeds.append(getattr(seed, "array", seed).astype(root.dtype, copy=False))
     return seeds
 
 
@@ -265,16 +240,21 @@ def backward_all(
     """`backward` from several tensors at once."""
     tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     seeds = seeds_of("backward", tensors, grad_tensors, create_graph)
-    chosen = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    chosen = (
+        None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(dict.fromkeys(inputs))
+    )
+    if chosen is not None and not all(x.requires_grad for x in chosen or [Tensor(0)]):
+        raise RuntimeError("backward: inputs must be one or more tensors that require a gradient")
     targets = None if chosen is None else {key_of(x) for x in chosen}
     retain = create_graph if retain_graph is None else retain_graph
     with set_grad_enabled(create_graph):
         found = run([key_of(t) for t in tensors], seeds, targets, retain, create_graph)
-        for leaf in found if chosen is None else chosen:
-            g = found.get(key_of(leaf))
-            if g is not None:
-                g = g.total() if g.__class__ is Sum else g
-                accumulate(leaf, call_hooks(leaf.hooks, g) if leaf.node is None else g)
+        for x in found if chosen is None else chosen:
+            g = found.get(key_of(x))
+            if x.node is None and g is not None:
+                accumulate(x, call_hooks(x.hooks, g))
+            elif g is not None and not retains(x):
+                accumulate(x, g)
 
 
 def grad(
@@ -309,7 +289,6 @@ def grad(
         found = run([key_of(t) for t in outputs], seeds, {key_of(x) for x in inputs}, retain, create_graph)
         for i, x in enumerate(inputs):
             g = found.get(key_of(x))
-            g = g.total() if g.__class__ is Sum else g
             g = g if g is None or x.node is not None else call_hooks(x.hooks, g)
             if g is None and materialize_grads:
                 g = np.zeros_like(x.array)
@@ -317,43 +296,5 @@ def grad(
                 raise RuntimeError(
                     f"grad: inputs[{i}] was not used to make the outputs; pass allow_unused=True to get None"
                 )
-            results.append(g if g is None or isinstance(g, Tensor) else Tensor(np.array(g)))
+            results.append(None if g is None else own(g, x.dtype))
     return tuple(results)
-
-
-class RemovableHandle:
-    """Takes a hook away again: `handle.remove()`, or as a context manager."""
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self.hooks, self.id = hooks, tick()
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """The hook is no longer called."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
-@method()
-def register_hook(self: Tensor, hook: Any) -> RemovableHandle:
-    """Call `hook(gradient)` when the gradient of this tensor is known; what it returns replaces it."""
-    if not self.requires_grad:
-        raise RuntimeError("register_hook: the tensor requires no gradient")
-    if self.node is not None:
-        return RemovableHandle(self.node.extra("hooks", {}), hook)
-    self.hooks = {} if self.hooks is None else self.hooks
-    return RemovableHandle(self.hooks, hook)
-
-
-@method()
-def retain_grad(self: Tensor) -> None:
-    """Let `backward` set `.grad` of this tensor too, though it is not a leaf."""
-    if self.node is not None:
-        self.node.extra("retain", ref(self))
-    elif not self.requires_grad:
-        raise RuntimeError("retain_grad: the tensor requires no gradient")

@@ -10,63 +10,76 @@ import numpy as np
 from ..tensor import Tensor, tick
 from .contributions import Part, fit
 from .gradmode import mode, no_grad
-from .primitive import Primitive, as_tensor, record
+from .primitive import Node, Primitive, as_tensor, record
 
 
 class Context:
     """What `forward` leaves for `backward`: saved tensors, and any attributes of the user's."""
 
-    def __init__(self, inputs: tuple[Any, ...]) -> None:
-        self.needs_input_grad = tuple(isinstance(x, Tensor) and bool(x.requires_grad) for x in inputs)
-        self.saved_at = tick()
-        self.saved: list[Any] = []
-        self.constant: list[Tensor] = []
-        self.zeros = True
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
+        self._saved: list[Any] = []
+        self._constant: tuple[Tensor, ...] = ()
+        self._materialize = True
+        self._likes: list[Any] = []  # (shape, dtype) of each output, None for what is no tensor
+        self._node: Any = None  # weak reference to the record of this run
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs or outputs for `backward`, which finds them in `saved_tensors`."""
-        self.saved = list(tensors)
+        self._saved = list(tensors)
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """These outputs require no gradient."""
-        self.constant = list(outputs)
+        self._constant = outputs
+
+    def mark_dirty(self, *_: Tensor) -> None:
+        """Not supported."""
+        raise NotImplementedError("mark_dirty: forward must not write into its arguments; return new tensors")
 
     def set_materialize_grads(self, value: bool) -> None:
         """Whether `backward` gets zeros (the default), or None, for an output that did not matter."""
-        self.zeros = value
+        self._materialize = value
 
-    def seal(self) -> None:
+    def seal(self, outputs: tuple[Any, ...]) -> None:
         """Keep values and origins, not tensors: an output holds its node, and that this context."""
-        kept: list[Any] = []
-        for t in self.saved:
+        self._sealed_at = tick()
+        for i, t in enumerate(self._saved):
             if t is not None:
                 t.memory.shared = True
-                origin = None if not t.requires_grad else t if t.node is None else ref(t.node)
-                kept.append((t.array, t.memory, origin))
-            else:
-                kept.append(None)
-        self.saved = kept
+                number = next((k for k, x in enumerate(outputs) if x is t), None)
+                origin = number if number is not None else (t if t.node is None else t.node)
+                self._saved[i] = (t.array, t.memory, origin if t.requires_grad else None)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """The tensors that `forward` saved; an error if one was overwritten since."""
-        tensors: list[Any] = []
-        for kept in self.saved:
-            if isinstance(kept, tuple):
-                array, memory, origin = kept
-                if memory.written > self.saved_at:
-                    raise RuntimeError("saved_tensors: a saved tensor was overwritten in place after forward")
-                parent = origin() if isinstance(origin, ref) else origin
-                kept = Tensor(array) if parent is None else as_tensor(array, parent)
-            tensors.append(kept)
-        return tuple(tensors)
+        return tuple(kept if kept is None else self._unseal(*kept) for kept in self._saved)
+
+    def _unseal(self, array: Any, memory: Any, origin: Any) -> Tensor:
+        if memory.written > self._sealed_at:
+            raise RuntimeError("saved_tensors: a saved tensor was overwritten in place after forward")
+        if origin is None:
+            return Tensor(array)
+        if isinstance(origin, (Node, Tensor)):
+            return as_tensor(array, origin)  # type: ignore[no-any-return]
+        return self._output(Tensor(array), origin)
+
+    def _output(self, x: Tensor, k: int) -> Tensor:
+        """Make `x` output number `k` of this run."""
+        hub: Tensor = as_tensor(np.empty(0), self._node())
+        record(_select, [hub], [None], {"k": k}, x)
+        return x
+
+
+_select = Primitive("output", lambda y: y, [lambda g, _y, _x, *, k: Part(k, g)])
 
 
 class Function:
     """Subclass with static `forward(ctx, *args)` and `backward(ctx, *gradients)`; call `Yours.apply(*args)`.
 
     `backward` gets the gradient of each output and returns one for each argument (None for those that
-    are not tensors). Gradients of gradients work if it is written in tensor operations.
+    are not tensors). Gradients of gradients work if it is written in tensor operations. A static
+    `setup_context(ctx, inputs, output)`, if there is one, gets the ctx in place of `forward`.
 
     >>> import tinygrad_rnn as tg
     >>> class Cube(tg.autograd.Function):
@@ -104,59 +117,58 @@ class Function:
                 cls.setup_context(ctx, args, result)
             else:
                 result = cls.forward(ctx, *args)
+        if not isinstance(result, (Tensor, tuple)):
+            kind = type(result).__name__
+            raise TypeError(f"{cls.__name__}.forward: expected a tensor or a tuple of tensors, got {kind}")
         outputs = result if isinstance(result, tuple) else (result,)
         if mode.enabled and any(ctx.needs_input_grad):
-            outputs = tuple(x.detach() if any(x is a for a in args) else x for x in outputs)
-            cls._attach(ctx, args, outputs)
-        ctx.seal()
+            outputs = tuple(
+                x.detach() if any(x is a for a in args) and isinstance(x, Tensor) else x for x in outputs
+            )
+            cls._record(ctx, args, outputs)
+        ctx.seal(outputs)
         return outputs if isinstance(result, tuple) else outputs[0]
 
     @classmethod
-    def _attach(cls, ctx: Context, args: tuple[Any, ...], outputs: tuple[Tensor, ...]) -> None:
-        rule: Any = lambda g, _y, *_inputs, ctx: cls._backward(ctx, g, _inputs)  # noqa: E731
-        way_back = Primitive(cls.__name__, cls.forward, [rule], variadic=True)
-        arrays = [x.array if isinstance(x, Tensor) else x for x in args]
-        if len(outputs) == 1:
-            record(way_back, args, arrays, {"ctx": ctx}, outputs[0])
-            ctx.output_like = [(outputs[0].shape, outputs[0].dtype)]
-            return
-        ctx.output_like = [(x.shape, x.dtype) for x in outputs]
+    def _record(cls, ctx: Context, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        """Every output is a part of one node, whose rule is `backward`."""
+        if "_way_back" not in cls.__dict__:
+            rule: Any = lambda g, _y, *_inputs, ctx: cls._shares(ctx, g, _inputs)  # noqa: E731
+            cls._way_back = Primitive(cls.__name__, cls.forward, [rule], variadic=True)
         hub = Tensor(np.empty(0))
-        record(way_back, args, arrays, {"ctx": ctx}, hub)
-        for k, output in enumerate(outputs):
-            if not any(output is x for x in ctx.constant):
-                record(_select, [hub], [None], {"k": k}, output)
+        record(cls._way_back, args, list(args), {"ctx": ctx}, hub)
+        ctx._node = ref(hub.node)
+        ctx._likes = [(x.shape, x.dtype) if isinstance(x, Tensor) else None for x in outputs]
+        for k, x in enumerate(outputs):
+            if isinstance(x, Tensor) and x.dtype.kind in "fc" and not any(x is c for c in ctx._constant):
+                ctx._output(x, k)
 
     @classmethod
-    def _backward(cls, ctx: Any, g: Any, inputs: tuple[Any, ...]) -> list[Any]:
-        parts = g if isinstance(g, dict) else {0: g}
-        create = any(isinstance(part, Tensor) for part in parts.values())
+    def _shares(cls, ctx: Any, parts: dict[int, Any], inputs: tuple[Any, ...]) -> list[Any]:
+        """What `backward` returns for the gradients of the outputs, checked."""
         gradients = []
-        for k, (shape, dtype) in enumerate(ctx.output_like):
-            part = parts.get(k, np.zeros(shape, dtype) if ctx.zeros else None)
-            gradients.append(part if part is None or isinstance(part, Tensor) else Tensor(part))
+        for k, like in enumerate(ctx._likes):
+            g = parts.get(k, np.zeros(*like) if like and ctx._materialize else None)
+            gradients.append(Tensor(g) if isinstance(g, np.ndarray) else g)
         returned = cls.backward(ctx, *gradients)
         shares = list(returned) if isinstance(returned, tuple) else [returned]
-        if len(shares) != len(inputs):
-            raise RuntimeError(
-                f"{cls.__name__}.backward: {len(shares)} gradients returned for {len(inputs)} arguments"
-            )
-        return [cls._checked(i, share, x, create) for i, (share, x) in enumerate(zip(shares, inputs))]
+        n = len(inputs)
+        if len(shares) < n or any(share is not None for share in shares[n:]):
+            raise RuntimeError(f"{cls.__name__}.backward: {len(shares)} gradients returned for {n} arguments")
+        create = mode.enabled
+        return [
+            cls._checked(i, g, x, create) if ctx.needs_input_grad[i] else None
+            for i, (g, x) in enumerate(zip(shares, inputs))
+        ]
 
     @classmethod
     def _checked(cls, i: int, share: Any, x: Any, create: bool) -> Any:
-        if share is None or not hasattr(x, "shape"):
+        name = f"{cls.__name__}.backward: gradient {i}"
+        if share is None:
             return None
         if not isinstance(share, Tensor):
-            raise TypeError(
-                f"{cls.__name__}.backward: gradient {i} is {type(share).__name__}, not a Tensor or None"
-            )
-        try:
-            return fit(share if create else share.array, x.shape)
-        except (ValueError, IndexError) as error:
-            raise RuntimeError(
-                f"{cls.__name__}.backward: gradient {i} has shape {share.shape}, the argument {x.shape}"
-            ) from error
-
-
-_select = Primitive("output", lambda y: y, [lambda g, _y, _x, *, k: Part(k, g)])
+            raise TypeError(f"{name} is {type(share).__name__}, not a Tensor or None")
+        shape = share.shape
+        if len(shape) < len(x.shape) or any(n not in (1, m) for n, m in zip(x.shape[::-1], shape[::-1])):
+            raise RuntimeError(f"{name} has shape {shape}, the argument {x.shape}")
+        return fit(share if create else share.array, x.shape)

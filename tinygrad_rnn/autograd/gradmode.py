@@ -15,7 +15,9 @@ class Mode(threading.local):
     """This thread's switches."""
 
     enabled = True  # operations on tensors that require gradients are recorded
-    anomaly: Any = False  # every value and gradient is checked for NaN and infinity; or, a trace watches (compile/)
+    anomaly: Any = (
+        False  # every value and gradient is checked for NaN and infinity; or, a trace watches (compile/)
+    )
 
 
 mode = Mode()

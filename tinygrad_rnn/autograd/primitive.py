@@ -16,6 +16,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -144,7 +145,9 @@ def share(out: Tensor, source: Any) -> None:
     """`out`, whose array has a base, is a view of the memory of `source`, unless NumPy copied on the way."""
     base = out.array.base
     if isinstance(source, Tensor) and (base is source.array or base is source.array.base):
-        out.share_memory_of(source)
+        out.memory = source.memory
+        out.memory.shared = True
+        out.origin = (ref(source), source.origin)
     else:
         out.memory = Memory()
 
@@ -193,11 +196,14 @@ def record(
 
 def as_tensor(array: Any, parent: Node | Tensor | None) -> Any:
     """The tensor that a kept value was, so that a rule on it is itself recorded."""
-    if parent is None or array is parent or isinstance(parent, Tensor):
-        return array if parent is None else parent
-    twin: Tensor = _new(Tensor)
-    twin.array, twin.memory, twin.node, twin.requires_grad = array, Memory(), parent, True
-    twin.memory.shared = True
+    if parent is None or array is parent:
+        return array
+    if isinstance(parent, Tensor):
+        if parent.array is not array:
+            raise RuntimeError("backward: the .data of a leaf was replaced after it was used")
+        return parent
+    twin = Tensor(array)
+    twin.node, twin._requires_grad = parent, True
     return twin
 
 

@@ -127,18 +127,11 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
         )
     if input.is_view:
         raise RuntimeError(
-            "x[i][j] = value: x[i] is a view of a tensor without a graph, which would not see a value that has one; "
-            "write x[i, j] = value"
+            "x[i][j] = value: x[i] is a view, and x would not see a value that passes a gradient; "
+            "write x[i, j] = value, or assign to a clone()"
         )
     reuse = not input.memory.shared and input.array.base is None  # no one can tell that it is overwritten
-    become(input, put(input, value, index=index, reuse=reuse))
-
-
-def become(tensor: Tensor, result: Tensor) -> Tensor:
-    """`tensor` takes on the values and the history of `result`."""
-    tensor.array, tensor.memory = result.array, result.memory
-    tensor.node, tensor.requires_grad, tensor.is_view = result.node, result.requires_grad, False
-    return tensor
+    input.become(put(input, value, index=index, reuse=reuse))
 
 
 # --- compositions

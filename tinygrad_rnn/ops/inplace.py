@@ -17,17 +17,24 @@ from ..device import device as Device
 from ..tensor import Tensor, method
 from . import elementwise, index, reduce, shape
 from .elementwise import cast, tensor_of
-from .index import become
+from .index import assign
+
+
+def refuse_leaf(tensor: Tensor) -> None:
+    """Raise if `tensor` is a leaf that requires a gradient, and operations are recorded."""
+    if mode.enabled and tensor.requires_grad and tensor.node is None:
+        raise RuntimeError(
+            "in-place operation on a leaf that requires a gradient: do it under no_grad(), or use y = x + …"
+        )
 
 
 def write(tensor: Tensor, values: Any) -> Tensor:
     """Give `tensor` new values: into its memory, or, if they have a graph, as its new history."""
     if mode.enabled and (tensor.requires_grad or getattr(values, "requires_grad", False)):
-        if tensor.requires_grad and tensor.node is None:
-            raise RuntimeError("in-place operation on a leaf that requires a gradient: do it under no_grad(), or use y = x + …")
+        refuse_leaf(tensor)
         if tensor.is_view:
             raise RuntimeError("in-place operation with a gradient on a view: use the operation that makes a new tensor")
-        return become(tensor, cast(values, tensor.dtype))
+        return tensor.become(cast(values, tensor.dtype))
     array = values.array if isinstance(values, Tensor) else np.asarray(values)
     if array.dtype.kind == "f" and tensor.dtype.kind in "biu":
         raise RuntimeError(f"in-place operation: a {array.dtype} result does not fit into a {tensor.dtype} tensor")
@@ -68,8 +75,11 @@ def _in_place_shape(name: str) -> None:
     operation = getattr(shape, name)
 
     def in_place(self: Tensor, *args: Any) -> Tensor:
+        refuse_leaf(self)
         result = operation(self, *args)
-        self.array, self.node, self.requires_grad = result.array, result.node, result.requires_grad
+        self.array = result.array  # the memory stays: this is still its tensor
+        if self.node is not None:
+            self.node, self._requires_grad = result.node, result._requires_grad
         return self
 
     in_place.__doc__ = f"`{name}`, in place."
@@ -89,14 +99,15 @@ def zero_(self: Tensor) -> Tensor:
 @method()
 def fill_(self: Tensor, value: Any) -> Tensor:
     """`value` everywhere."""
-    filled = cast(tensor_of("fill_", value), self.dtype)
-    return write(self, filled.expand(self.shape))
+    assign(self, ..., value)
+    return self
 
 
 @method()
 def copy_(self: Tensor, src: Any) -> Tensor:
     """The values of `src`, broadcast, in this tensor's dtype."""
-    return write(self, cast(tensor_of("copy_", src), self.dtype).expand(self.shape))
+    assign(self, ..., src)
+    return self
 
 
 def _rng(generator: Any) -> np.random.Generator:
