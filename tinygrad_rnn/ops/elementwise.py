@@ -11,111 +11,77 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
-from ..autograd.primitive import REGISTRY, Operation, Primitive, apply, primitive
+from ..autograd.primitive import REGISTRY, Operation, Primitive, apply, primitive, refused
 from ..tensor import Tensor, method
-
-# --- number types
-
-
-def tensor_of(name: str, x: Any) -> Tensor:
-    """`x` as a tensor: arrays and numbers are wrapped, anything else is an error in `name`."""
-    if isinstance(x, Tensor):
-        return x
-    if isinstance(x, (bool, int, float, np.generic)):
-        x = x.item() if isinstance(x, np.generic) else x
-        return Tensor(np.asarray(x, dtypes.result_type(x)))
-    if isinstance(x, np.ndarray):
-        return Tensor(x)
-    raise TypeError(f"{name}: expected a tensor, an array or a number, got {type(x).__name__}")
-
-
-_cast = primitive(
-    "cast", lambda x, dtype, was: x.astype(dtype), lambda g, _y, _x, *, dtype, was: g.astype(was)
+from .inputs import (
+    ANY,
+    FLOATS,
+    INTEGERS,
+    NUMBERS,
+    alike,
+    composed,
+    function,
+    left_out,
+    mask_of,
+    matched,
+    named,
+    operation,
+    tensor_of,
 )
 
-
-@method("astype")
-def cast(input: Tensor, dtype: Any) -> Tensor:
-    """`input` in another dtype; the gradient comes back in the old one. Not a copy if it is that already."""
-    dtype = dtypes.as_dtype(dtype)
-    if input.dtype == dtype or input.dtype.kind == "c":  # complex: a probe of the complex-step oracle
-        return input
-    if dtype.kind != "f":
-        return Tensor(input.array.astype(dtype))
-    return _cast(input, dtype=dtype, was=input.dtype)
-
-
-def _alike(a: Any, b: Any, kinds: str) -> bool:
-    """True if NumPy's promotion is PyTorch's: one dtype, or an array of floats and a Python number."""
-    if isinstance(a, Tensor):
-        d = a.array.dtype
-        return d.kind in kinds and (
-            d == b.array.dtype if isinstance(b, Tensor) else (b.__class__ is float or b.__class__ is int) and d.kind == "f"
-        )
-    return (a.__class__ is float or a.__class__ is int) and isinstance(b, Tensor) and b.array.dtype.kind == "f"
-
-
-def matched(name: str, *inputs: Any, floats: bool = False) -> list[Tensor]:
-    """`inputs` in their common dtype (with `floats`, a float one). Python numbers do not widen arrays."""
-    numbers = [x if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic) else tensor_of(name, x) for x in inputs]
-    common = dtypes.result_type(*numbers)
-    if floats and common.kind not in "fc":
-        common = dtypes.get_default_dtype()
-    return [cast(x, common) if isinstance(x, Tensor) else Tensor(np.asarray(x, common)) for x in numbers]
-
+Forward = Callable[..., Any]
 
 # --- forms of a row
 
 
-def _named(function: Any, name: str, doc: str) -> Operation:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    method(name)(function)
-    return function  # type: ignore[no-any-return]
-
-
-def unary(name: str, forward: Callable[..., Any], rule: Any, doc: str, floats: bool = True) -> Operation:
-    """An operation on one tensor; with `floats`, integers become the default float dtype first."""
+def unary(name: str, forward: Forward, rule: Any, doc: str, kinds: str = FLOATS) -> Operation:
+    """An operation on one tensor, of certain kinds of dtype; one for floats makes floats of integers."""
     this = REGISTRY[name] = Primitive(name, forward, [rule])
 
-    def operation(input: Any) -> Tensor:
-        if not isinstance(input, Tensor):
-            input = tensor_of(name, input)
-        if floats and input.array.dtype.kind not in "fc":
-            input = cast(input, dtypes.get_default_dtype())
+    def operation(input: Any, *, out: Any = None) -> Tensor:
+        if out is not None:
+            left_out(name, ["out"])
+        if not isinstance(input, Tensor) or input.array.dtype.kind not in kinds:
+            (input,) = matched(name, input, kinds=kinds)
         return apply(this, (input,), {})
 
-    return _named(operation, name, doc)
+    return method(name)(named(operation, name, doc))
 
 
-def binary(name: str, forward: Callable[..., Any], rule_a: Any, rule_b: Any, doc: str, floats: bool = False) -> Operation:
+def binary(name: str, forward: Forward, rule_a: Any, rule_b: Any, doc: str, kinds: str = ANY) -> Operation:
     """An operation on two tensors or numbers that broadcast, in their common dtype."""
     this = REGISTRY[name] = Primitive(name, forward, [rule_a, rule_b])
-    kinds = "fc" if floats else "fciub"
 
-    def operation(input: Any, other: Any) -> Tensor:
-        if not _alike(input, other, kinds):
-            input, other = matched(name, input, other, floats=floats)
-        try:
-            return apply(this, (input, other), {})
-        except ValueError:
-            a, b = tensor_of(name, input).shape, tensor_of(name, other).shape
-            raise RuntimeError(f"{name}: shapes {a} and {b} do not broadcast") from None
+    def operation(input: Any, other: Any, *, out: Any = None) -> Tensor:
+        if out is not None:
+            left_out(name, ["out"])
+        if not alike(input, other, kinds):
+            input, other = matched(name, input, other, kinds=kinds)
+        return apply(this, (input, other), {})
 
-    return _named(operation, name, doc)
+    return method(name)(named(operation, name, doc))
 
 
-def comparison(name: str, forward: Callable[..., Any], doc: str) -> Operation:
+def truth(name: str, forward: Forward, doc: str, kinds: str = ANY, inputs: int = 2) -> Operation:
     """An operation with truth values (or integers) for a result, and so without a gradient."""
 
-    def operation(input: Any, *other: Any) -> Tensor:
-        return Tensor(np.asarray(forward(*[x.array if isinstance(x, Tensor) else x for x in (input, *other)])))
+    def of_one(input: Any) -> Tensor:
+        (input,) = matched(name, input, kinds=kinds)
+        return Tensor(np.asarray(forward(input.array)))
 
-    return _named(operation, name, doc)
+    def of_two(input: Any, other: Any) -> Tensor:
+        if not alike(input, other, kinds):
+            input, other = matched(name, input, other, kinds=kinds)
+        a, b = (getattr(x, "array", x) for x in (input, other))
+        try:
+            return Tensor(np.asarray(forward(a, b)))
+        except ValueError as error:
+            raise refused(name, (a, b), error) from None
+
+    return method(name)(named(of_one if inputs == 1 else of_two, name, doc))
 
 
-# --- rows
+# --- what the rows share
 
 
 def _sigmoid(x: Any) -> Any:
@@ -127,8 +93,29 @@ def _sigmoid(x: Any) -> Any:
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
-neg = unary("neg", np.negative, lambda g, _y, _x: -g, "-x", floats=False)
-abs = unary("abs", np.abs, lambda g, _y, x: g * np.sign(x), "|x|; its derivative at 0 is 0", floats=False)
+
+def _divisor(b: Any) -> Any:
+    """`b`, unless it holds an integer 0, by which NumPy would divide with a warning and a wrong value."""
+    if isinstance(b, np.ndarray) and b.dtype.kind in "iu" and not b.all():
+        raise ValueError("integer division by zero")
+    return b
+
+
+def _flat(g: Any, _y: Any, _x: Any) -> Any:
+    """The rule of a function that is constant but for jumps."""
+    return np.zeros_like(g)
+
+
+def _larger(g: Any, a: Any, b: Any) -> Any:
+    """What of the gradient of max(a, b) goes to a: all, half in a tie, or nothing."""
+    return np.where(a < b, 0, np.where(a == b, g / 2, g))
+
+
+# --- rows
+# fmt: off
+
+neg = unary("neg", np.negative, lambda g, _y, _x: -g, "-x", NUMBERS)
+abs = unary("abs", np.abs, lambda g, _y, x: g * np.sign(x), "|x|; its derivative at 0 is 0", NUMBERS)
 exp = unary("exp", np.exp, lambda g, y, _x: g * y, "eˣ")
 expm1 = unary("expm1", np.expm1, lambda g, y, _x: g * (y + 1), "eˣ - 1, exact near 0")
 log = unary("log", np.log, lambda g, _y, x: g / x, "ln x")
@@ -139,243 +126,201 @@ sin = unary("sin", np.sin, lambda g, _y, x: g * np.cos(x), "sin x")
 cos = unary("cos", np.cos, lambda g, _y, x: g * -np.sin(x), "cos x")
 tanh = unary("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), "tanh x")
 sigmoid = unary("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), "σ(x) = 1 / (1 + e⁻ˣ)")
-erf = unary(
-    "erf",
-    lambda x: np.asarray(_erf(x), x.dtype),
-    lambda g, _y, x: g * (2 / math.sqrt(math.pi) * np.exp(-(x * x))),
-    "erf x = 2/√π ∫₀ˣ exp(-t²) dt",
-)
-sign = unary("sign", np.sign, lambda g, _y, _x: np.zeros_like(g), "-1, 0 or 1; its derivative is 0", floats=False)
-floor = unary("floor", np.floor, lambda g, _y, _x: np.zeros_like(g), "⌊x⌋; its derivative is 0", floats=False)
-ceil = unary("ceil", np.ceil, lambda g, _y, _x: np.zeros_like(g), "⌈x⌉; its derivative is 0", floats=False)
-_round = unary("round", np.round, lambda g, _y, _x: np.zeros_like(g), "the nearest integer", floats=False)
+relu = unary("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: np.where(y <= 0, 0, g),
+             "max(x, 0); its derivative at 0 is 0", NUMBERS)
+erf = unary("erf", lambda x: np.asarray(_erf(x), x.dtype),
+            lambda g, _y, x: g * (2 / math.sqrt(math.pi) * np.exp(-(x * x))), "erf x = 2/√π ∫₀ˣ exp(-t²) dt")
+sign = unary("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat, "-1, 0 or 1; its derivative is 0", NUMBERS)
+floor = unary("floor", np.floor, _flat, "⌊x⌋; its derivative is 0", NUMBERS)
+ceil = unary("ceil", np.ceil, _flat, "⌈x⌉; its derivative is 0", NUMBERS)
+_round = unary("round", np.round, _flat, "the nearest integer", NUMBERS)
 
 _add = binary("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, "a + b")
-_sub = binary("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g, "a - b")
+_sub = binary("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g, "a - b", NUMBERS)
 mul = binary("mul", np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a, "a b")
-_div = binary(
-    "div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * (y / b), "a / b", floats=True
-)
-remainder = binary(
-    "remainder", np.remainder, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * np.floor(a / b), "a - b ⌊a/b⌋"
-)
-_power = binary(
-    "pow",
-    np.power,
-    lambda g, _y, a, b: g * (b * np.power(a, np.where(b == 0, 1, b - 1))),
-    lambda g, y, a, b: g * (y * np.log(np.where((a == 0) & (b >= 0), 1, a))),
-    "aᵇ",
-)
-maximum = binary(
-    "maximum",
-    np.maximum,
-    lambda g, _y, a, b: np.where(a > b, g, np.where(a == b, g / 2, 0)),
-    lambda g, _y, a, b: np.where(a < b, g, np.where(a == b, g / 2, 0)),
-    "the larger of a and b; a tie gives half of the gradient to each",
-)
-minimum = binary(
-    "minimum",
-    np.minimum,
-    lambda g, _y, a, b: np.where(a < b, g, np.where(a == b, g / 2, 0)),
-    lambda g, _y, a, b: np.where(a > b, g, np.where(a == b, g / 2, 0)),
-    "the smaller of a and b; a tie gives half of the gradient to each",
-)
-logaddexp = binary(
-    "logaddexp",
-    np.logaddexp,
-    lambda g, y, a, _b: g * np.exp(a - y),
-    lambda g, y, _a, b: g * np.exp(b - y),
-    "ln(eᵃ + eᵇ), without overflow",
-    floats=True,
-)
-_where = primitive(
-    "where",
-    np.where,
-    lambda g, _y, c, _a, _b: np.where(c, g, 0),  # the first argument, a mask, has no gradient
-    lambda g, _y, c, _a, _b: np.where(c, g, 0),
-    lambda g, _y, c, _a, _b: np.where(c, 0, g),
-)
-_monomial = primitive(
-    "monomial",
-    lambda x, *, n: x**n,
-    lambda g, _y, x, *, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g),
-)
+_div = binary("div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * (y / b), "a / b", FLOATS)
+_floor_div = binary("floor_divide", lambda a, b: np.floor_divide(a, _divisor(b)),
+                    lambda g, _y, _a, _b: np.zeros_like(g), lambda g, _y, _a, _b: np.zeros_like(g),
+                    "⌊a/b⌋; its derivative is 0", NUMBERS)
+remainder = binary("remainder", lambda a, b: np.remainder(a, _divisor(b)),
+                   lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * np.floor(a / b), "a - b ⌊a/b⌋", NUMBERS)
+_power = binary("pow", np.power, lambda g, _y, a, b: g * (b * np.power(a, np.where(b == 0, 1, b - 1))),
+                lambda g, y, a, b: g * (y * np.log(np.where((a == 0) & (b >= 0), 1, a))), "aᵇ", NUMBERS)
+_monomial = primitive("monomial", lambda x, *, n: x**n,
+                      lambda g, _y, x, *, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g))
+maximum = binary("maximum", np.maximum, lambda g, _y, a, b: _larger(g, a, b), lambda g, _y, a, b: _larger(g, b, a),
+                 "the larger of a and b; a tie gives half of the gradient to each")
+minimum = binary("minimum", np.minimum, lambda g, _y, a, b: _larger(g, b, a), lambda g, _y, a, b: _larger(g, a, b),
+                 "the smaller of a and b; a tie gives half of the gradient to each")
+logaddexp = binary("logaddexp", np.logaddexp, lambda g, y, a, _b: g * np.exp(a - y),
+                   lambda g, y, _a, b: g * np.exp(b - y), "ln(eᵃ + eᵇ), without overflow", FLOATS)
+_where = primitive("where", np.where,
+                   lambda g, _y, c, _a, _b: np.where(c, g, 0),  # the first argument, a mask, has no gradient
+                   lambda g, _y, c, _a, _b: np.where(c, g, 0),
+                   lambda g, _y, c, _a, _b: np.where(c, 0, g))
 
-eq = comparison("eq", np.equal, "a = b")
-ne = comparison("ne", np.not_equal, "a ≠ b")
-lt = comparison("lt", np.less, "a < b")
-le = comparison("le", np.less_equal, "a ≤ b")
-gt = comparison("gt", np.greater, "a > b")
-ge = comparison("ge", np.greater_equal, "a ≥ b")
-logical_and = comparison("logical_and", np.logical_and, "a and b")
-logical_or = comparison("logical_or", np.logical_or, "a or b")
-logical_xor = comparison("logical_xor", np.logical_xor, "either a or b")
-logical_not = comparison("logical_not", np.logical_not, "not a")
-bitwise_and = comparison("bitwise_and", np.bitwise_and, "a & b, of integers or truth values")
-bitwise_or = comparison("bitwise_or", np.bitwise_or, "a | b, of integers or truth values")
-bitwise_xor = comparison("bitwise_xor", np.bitwise_xor, "a ^ b, of integers or truth values")
-bitwise_not = comparison("bitwise_not", np.invert, "~a, of integers or truth values")
-isnan = comparison("isnan", np.isnan, "true for NaN")
-isinf = comparison("isinf", np.isinf, "true for ±infinity")
-isfinite = comparison("isfinite", np.isfinite, "true for all but NaN and ±infinity")
+eq = truth("eq", np.equal, "a = b")
+ne = truth("ne", np.not_equal, "a ≠ b")
+lt = truth("lt", np.less, "a < b")
+le = truth("le", np.less_equal, "a ≤ b")
+gt = truth("gt", np.greater, "a > b")
+ge = truth("ge", np.greater_equal, "a ≥ b")
+logical_and = truth("logical_and", np.logical_and, "a and b")
+logical_or = truth("logical_or", np.logical_or, "a or b")
+logical_xor = truth("logical_xor", np.logical_xor, "either a or b")
+logical_not = truth("logical_not", np.logical_not, "not a", inputs=1)
+bitwise_and = truth("bitwise_and", np.bitwise_and, "a & b, of integers or truth values", INTEGERS)
+bitwise_or = truth("bitwise_or", np.bitwise_or, "a | b, of integers or truth values", INTEGERS)
+bitwise_xor = truth("bitwise_xor", np.bitwise_xor, "a ^ b, of integers or truth values", INTEGERS)
+bitwise_not = truth("bitwise_not", np.invert, "~a, of integers or truth values", INTEGERS, inputs=1)
+isnan = truth("isnan", np.isnan, "true for NaN", inputs=1)
+isinf = truth("isinf", np.isinf, "true for ±infinity", inputs=1)
+isfinite = truth("isfinite", np.isfinite, "true for all but NaN and ±infinity", inputs=1)
+
+square = composed("square", lambda input: pow(input, 2), "x²")
+reciprocal = composed("reciprocal", lambda input: _div(1.0, input), "1 / x")
+rsqrt = composed("rsqrt", lambda input: _div(1.0, sqrt(input)), "1 / √x")
+lerp = composed("lerp", lambda input, end, weight: _add(input, mul(weight, _sub(end, input))),
+                "input + weight (end - input)")
+
+# fmt: on
+# --- compositions with options
 
 
-# --- compositions
-
-
-@method("add")
+@operation()
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """a + alpha b"""
-    return _add(input, other if alpha == 1 else mul(other, alpha))
+    if alpha == 1:
+        return _add(input, other)
+    a, b = matched("add", input, other)
+    return _add(a, mul(b, alpha))
 
 
-@method("sub", "subtract")
+@operation("sub", "subtract")
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """a - alpha b"""
-    return _sub(input, other if alpha == 1 else mul(other, alpha))
+    return add(input, other, alpha=-alpha) if alpha != 1 else _sub(input, other)
 
 
-@method("div", "divide", "true_divide")
+@operation("div", "divide", "true_divide")
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """a / b, or with `rounding_mode` "floor" or "trunc" rounded down or towards 0 (derivative 0)."""
-    quotient = _div(input, other)
-    if rounding_mode not in (None, "floor", "trunc"):
-        raise ValueError(f"div: rounding_mode is None, 'floor' or 'trunc', not {rounding_mode!r}")
+    """a / b, or with `rounding_mode` "floor" or "trunc" rounded down or towards 0."""
     if rounding_mode is None:
-        return quotient
-    down = floor(quotient)
-    rounded = down if rounding_mode == "floor" else where(quotient < 0, ceil(quotient), down)
-    return cast(rounded, matched("div", input, other)[0].dtype)
+        return _div(input, other)
+    if rounding_mode == "floor":
+        return _floor_div(input, other)
+    if rounding_mode != "trunc":
+        raise ValueError(f"div: rounding_mode is None, 'floor' or 'trunc', not {rounding_mode!r}")
+    a, b = matched("div", input, other)
+    return sign(a) * sign(b) * _floor_div(abs(a), abs(b))
 
 
-@method()
+@operation()
 def pow(input: Any, exponent: Any) -> Tensor:
     """inputᵉˣᵖᵒⁿᵉⁿᵗ. At 0 the derivative by the exponent is 0 for exponents ≥ 0."""
-    if isinstance(exponent, (int, float)) and isinstance(input, Tensor) and _alike(input, exponent, "f"):
+    if exponent.__class__ in (int, float) and alike(input, exponent, FLOATS):
         return mul(input, input) if exponent == 2 else _monomial(input, n=exponent)
-    return _power(*matched("pow", input, exponent))
+    return _power(input, exponent)
 
 
-def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """`input` where `condition` is true, else `other`; with the condition alone, the indices where it is true."""
-    condition = tensor_of("where", condition)
-    if input is None and other is None:
-        return tuple(Tensor(i) for i in np.nonzero(condition.array))
-    if not _alike(input, other, "fciub"):
-        input, other = matched("where", input, other)
-    return _where(condition.array.astype(bool, copy=False), input, other)
-
-
-method("where")(lambda self, condition, other: where(condition, self, other))
-
-
-@method("round")
+@operation()
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with `decimals` decimals, halves to even; its derivative is 0."""
     return _round(input * 10**decimals) / 10**decimals if decimals else _round(input)
 
 
-@method()
-def square(input: Tensor) -> Tensor:
-    """x²"""
-    return mul(input, input)
+@method("where")
+def _where_self(self: Tensor, condition: Any, other: Any) -> Tensor:
+    """`self` where `condition` is true, else `other`."""
+    return choose(condition, self, other)
 
 
-@method()
-def reciprocal(input: Tensor) -> Tensor:
-    """1 / x"""
-    return div(1.0, input)
+def choose(condition: Any, input: Any, other: Any) -> Tensor:
+    """`input` where `condition` is true, else `other`."""
+    mask = mask_of("where", condition)
+    if not alike(input, other, ANY):
+        input, other = matched("where", input, other)
+    return _where(mask, input, other)
 
 
-@method()
-def rsqrt(input: Tensor) -> Tensor:
-    """1 / √x"""
-    return div(1.0, sqrt(input))
+@function
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """`input` where `condition` is true, else `other`; with the condition alone, the indices where it is true."""
+    if input is None and other is None:
+        return tuple(map(Tensor, np.nonzero(np.atleast_1d(tensor_of("where", condition).array))))
+    return choose(condition, input, other)
 
 
-@method("clamp", "clip")
+@operation("clamp", "clip")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`input` held within [min, max] (numbers or tensors); the derivative at a bound is 1."""
     if min is None and max is None:
         raise ValueError("clamp: give min, max or both")
     if min is not None:
-        input = where(input < min, min, input)
-    return input if max is None else where(input > max, max, input)
+        input = choose(input < min, min, input)
+    return input if max is None else choose(input > max, max, input)
 
 
-@method()
-def relu(input: Tensor) -> Tensor:
-    """max(x, 0); its derivative at 0 is 0."""
-    return where(input <= 0, 0, input)
-
-
-@method()
-def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
-    """input + weight (end - input)"""
-    return add(input, mul(weight, sub(end, input)))
-
-
-@method()
+@operation()
 def xlogy(input: Any, other: Any) -> Tensor:
     """x ln y, and 0 where x is 0 (unless y is NaN)."""
-    input, other = matched("xlogy", input, other, floats=True)
+    input, other = matched("xlogy", input, other, kinds=FLOATS)
     zero = (input == 0) & ~isnan(other)
-    return where(zero, 0, mul(input, log(where(zero, 1, other))))
+    return choose(zero, 0, mul(input, log(choose(zero, 1, other))))
 
 
-@method()
-def isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+@operation()
+def isclose(
+    input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
     """|input - other| ≤ atol + rtol |other|, elementwise."""
-    a, b = tensor_of("isclose", input).array, tensor_of("isclose", other).array
-    return Tensor(np.asarray(np.isclose(a, b, rtol, atol, equal_nan)))
+    a, b = matched("isclose", input, other)
+    return Tensor(np.asarray(np.isclose(a.array, b.array, rtol, atol, equal_nan)))
 
 
-@method()
+@operation()
 def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """True if `isclose` is true everywhere."""
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
-@method()
+@operation()
 def equal(input: Tensor, other: Tensor) -> bool:
     """True if shapes and all values are the same."""
-    return np.array_equal(tensor_of("equal", input).array, tensor_of("equal", other).array)
+    return np.array_equal(input.array, tensor_of("equal", other).array)
 
 
-OPERATORS: dict[str, Any] = {
-    "__add__": _add,
-    "__radd__": _add,
-    "__sub__": _sub,
-    "__rsub__": lambda self, other: _sub(other, self),
-    "__mul__": mul,
-    "__rmul__": mul,
-    "__truediv__": _div,
-    "__rtruediv__": lambda self, other: _div(other, self),
-    "__floordiv__": lambda self, other: div(self, other, rounding_mode="floor"),
-    "__rfloordiv__": lambda self, other: div(other, self, rounding_mode="floor"),
-    "__mod__": remainder,
-    "__rmod__": lambda self, other: remainder(other, self),
-    "__pow__": pow,
-    "__rpow__": lambda self, other: pow(other, self),
-    "__neg__": neg,
-    "__pos__": lambda self: self,
-    "__abs__": abs,
-    "__eq__": lambda self, other: eq(self, other) if _comparable(other) else NotImplemented,
-    "__ne__": lambda self, other: ne(self, other) if _comparable(other) else NotImplemented,
-    "__lt__": lt,
-    "__le__": le,
-    "__gt__": gt,
-    "__ge__": ge,
-    "__and__": bitwise_and,
-    "__or__": bitwise_or,
-    "__xor__": bitwise_xor,
-    "__invert__": bitwise_not,
-}
+# --- operators
 
 
 def _comparable(other: Any) -> bool:
-    return isinstance(other, (Tensor, np.ndarray, bool, int, float, np.generic))
+    """`==` and `!=` with anything else are Python's affair."""
+    return isinstance(other, (Tensor, np.ndarray, np.generic, bool, int, float))
 
 
-for _name, _function in OPERATORS.items():
-    method(_name)(_function)
+ARITHMETIC = {
+    "add": _add,
+    "sub": _sub,
+    "mul": mul,
+    "truediv": _div,
+    "floordiv": _floor_div,
+    "mod": remainder,
+    "pow": pow,
+}
+LOGIC = {"and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor}
+for _name, _function in (ARITHMETIC | LOGIC).items():
+    method(f"__{_name}__")(_function)
+    method(f"__r{_name}__")(lambda self, other, f=_function: f(other, self))
+for _name, _function in {
+    "lt": lt,
+    "le": le,
+    "gt": gt,
+    "ge": ge,
+    "neg": neg,
+    "abs": abs,
+    "invert": bitwise_not,
+}.items():
+    method(f"__{_name}__")(_function)
+method("__eq__")(lambda self, other: eq(self, other) if _comparable(other) else NotImplemented)
+method("__ne__")(lambda self, other: ne(self, other) if _comparable(other) else NotImplemented)
+method("__pos__")(lambda self: self)

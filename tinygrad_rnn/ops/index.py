@@ -12,55 +12,10 @@ import numpy as np
 
 from ..autograd.contributions import Placed, is_advanced, place
 from ..autograd.gradmode import mode
-from ..autograd.primitive import primitive
+from ..autograd.primitive import primitive, refused
 from ..tensor import Tensor, method
-from .elementwise import cast, tensor_of, where
-
-# --- indices
-
-
-def plain(index: Any) -> Any:
-    """`index` with tensors and lists as NumPy arrays, and 0-d integer tensors as integers.
-
-    As in PyTorch, uint8 is a mask: before there were bool tensors, comparisons gave that.
-    """
-    if isinstance(index, tuple):
-        return tuple(plain(i) for i in index)
-    if isinstance(index, Tensor):
-        if not index.shape and index.dtype.kind == "i":
-            return int(index.array)
-        index = index.array
-    elif isinstance(index, (list, range)):
-        index = np.array([i.item() if isinstance(i, Tensor) and not i.shape else i for i in index])
-        index = index.astype(np.int64) if index.size == 0 else index
-    if isinstance(index, np.ndarray) and index.dtype == np.uint8:
-        return index.astype(bool)
-    if isinstance(index, np.ndarray) and index.dtype.kind not in "biu":
-        raise IndexError(f"an index must hold integers or truth values, got {index.dtype}")
-    return index
-
-
-def axis_of(name: str, input: Tensor, dim: int) -> int:
-    """`dim` counted from the front; an error in `name` if there is no such dimension."""
-    n = len(input.shape) or 1
-    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
-        raise TypeError(f"{name}: dim must be an integer, got {dim!r}")
-    if not -n <= int(dim) < n:
-        raise IndexError(f"{name}: dim {dim} is out of range for shape {input.shape}")
-    return int(dim) % n
-
-
-def along(axis: int, index: Any) -> tuple[Any, ...]:
-    """The index that applies `index` to dimension `axis` and leaves those before it whole."""
-    return (slice(None),) * axis + (index,)
-
-
-def _grid(indices: Any, axis: int) -> tuple[Any, ...]:
-    """The index (…, i, indices[…, i, j, …], j, …): `indices` along `axis`, each other dimension by its own number."""
-    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    grid[axis] = indices
-    return tuple(grid)
-
+from .elementwise import choose, where
+from .inputs import axis_of, mask_of, operation, tensor_of
 
 # --- rows
 
@@ -69,7 +24,9 @@ def _getitem(x: Any, *, index: Any) -> Any:
     y = x[index]
     if isinstance(y, np.ndarray):
         return y
-    return x[(*index, ...) if isinstance(index, tuple) else (index, ...)]  # one element: a 0-d view, not a number
+    return x[
+        (*index, ...) if isinstance(index, tuple) else (index, ...)
+    ]  # one element: a 0-d view, not a number
 
 
 def _put(x: Any, v: Any, *, index: Any, reuse: bool) -> Any:
@@ -100,11 +57,43 @@ put = primitive("put", _put, _put_x, _put_v)
 # --- x[index] and x[index] = value
 
 
+def plain(index: Any, shape: tuple[int, ...]) -> Any:
+    """`index` into `shape` for NumPy: tensors and lists as arrays, 0-d integer tensors as integers."""
+    if isinstance(index, tuple):
+        return _integers_first(tuple(plain(i, shape) for i in index), shape)
+    if isinstance(index, Tensor):
+        if not index.shape and index.dtype.kind == "i":
+            return int(index.array)
+        index = index.array
+    elif isinstance(index, (list, range, bool)):
+        index = np.asarray(index)
+        index = index.astype(np.int64) if index.size == 0 else index
+    if isinstance(index, np.ndarray) and index.dtype.kind not in "biu":
+        raise IndexError(f"x[index]: an index must hold integers or truth values, got {index.dtype}")
+    if isinstance(index, np.ndarray) and index.dtype == np.uint8:
+        index = index.astype(bool)  # before PyTorch had bool tensors, comparisons gave uint8
+    return index
+
+
+def _integers_first(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """PyTorch takes integers before arrays, NumPy with them, which differs if a slice stands between."""
+    arrays = [isinstance(i, np.ndarray) for i in index]
+    integers = [isinstance(i, int) for i in index]
+    together = [k for k in range(len(index)) if arrays[k] or integers[k]]
+    if not any(arrays) or not any(integers) or together[-1] - together[0] + 1 == len(together):
+        return index
+    number = np.arange(np.prod(shape)).reshape(shape)
+    first = [[slice(None)] * i.ndim if array else [i] for i, array in zip(index, arrays)]
+    then = [i if array or i is Ellipsis else slice(None) for i, array in zip(index, arrays)]
+    chosen = number[tuple(i for part in first for i in part)]
+    return np.unravel_index(chosen[tuple(i for i, integer in zip(then, integers) if not integer)], shape)
+
+
 @method("__getitem__")
-def index(input: Tensor, index: Any) -> Tensor:
+def get(input: Tensor, index: Any) -> Tensor:
     """input[index], as NumPy and PyTorch have it; a basic index gives a view."""
     if index.__class__ is not int and index.__class__ is not slice:
-        index = plain(index)
+        index = plain(index, input.shape)
     return getitem(input, index=index)
 
 
@@ -114,12 +103,19 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
 
     Without a graph on either side the memory is written, and every view sees it.
     """
-    index = plain(index)
-    value = cast(tensor_of("assignment", value), input.dtype)
-    if not (mode.enabled and (input.requires_grad or value.requires_grad)):
-        input.array[index] = value.array
-        input.touch()
+    index = plain(index, input.shape)
+    value = tensor_of("x[index] = value", value, input.dtype)
+    if mode.enabled and (input.requires_grad or value.requires_grad):
+        input.become(_assigned(input, index, value))
         return
+    try:
+        input.array[index] = value.array
+    except (ValueError, IndexError) as error:
+        raise refused("x[index] = value", (input.array, value.array), error) from None
+    input.touch()
+
+
+def _assigned(input: Tensor, index: Any, value: Tensor) -> Tensor:
     if input.requires_grad and input.node is None:
         raise RuntimeError(
             "x[index] = value: x is a leaf that requires a gradient; write y = x.clone(); y[index] = value, "
@@ -130,105 +126,141 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
             "x[i][j] = value: x[i] is a view, and x would not see a value that passes a gradient; "
             "write x[i, j] = value, or assign to a clone()"
         )
+    extra = value.ndim - input.array[index].ndim  # NumPy passes over leading dimensions of size 1
+    value = value.reshape(value.shape[extra:]) if extra > 0 else value
     reuse = not input.memory.shared and input.array.base is None  # no one can tell that it is overwritten
-    input.become(put(input, value, index=index, reuse=reuse))
+    return put(input, value, index=index, reuse=reuse)
 
 
-# --- compositions
+# --- by number along a dimension
 
 
-def _long(name: str, index: Any) -> Any:
+def along(axis: int, index: Any) -> tuple[Any, ...]:
+    """The index that applies `index` to dimension `axis` and leaves those before it whole."""
+    return (slice(None),) * axis + (index,)
+
+
+def _numbers(name: str, index: Any, size: int, least: int = 0) -> Any:
+    """`index` as an array of integers, each of them in a dimension of `size`."""
     array = tensor_of(name, index).array
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: index must hold integers, got {array.dtype}")
+    if array.size and not least <= array.min() <= array.max() < size:
+        bad = array[(array < least) | (array >= size)].flat[0]
+        raise IndexError(f"{name}: index {bad} is out of range for a dimension of size {size}")
     return array
 
 
-@method()
-def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
-    """The entries `index` (1-D) of dimension `dim`."""
-    return getitem(input, index=along(axis_of("index_select", input, dim), _long("index_select", index).reshape(-1)))
+def _aimed(name: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, tuple[Any, ...]]:
+    """x, and the index (…, i, index[…, i, j, …], j, …): `index` along `dim`, other dimensions by their own numbers."""
+    axis, size = axis_of(name, input, dim), input.shape[dim] if input.shape else 1
+    numbers = _numbers(name, index, size)
+    if not input.shape:
+        input, numbers = input.reshape(1), numbers.reshape(-1)
+    smaller = [n <= m or i == axis for i, (n, m) in enumerate(zip(numbers.shape, input.shape))]
+    if len(numbers.shape) != input.ndim or not all(smaller):
+        raise RuntimeError(
+            f"{name}: index {numbers.shape} must have the dimensions of {input.shape}, none larger but {dim}"
+        )
+    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in numbers.shape)])
+    grid[axis] = numbers
+    return input, tuple(grid)
 
 
-@method()
-def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tensor:
-    """y[…, i, …] = x[…, indices[…, i, …], …]; the other dimensions broadcast. Without `dim`, of the flattened input."""
-    chosen = _long("take_along_dim", indices)
-    if dim is None:
-        return getitem(input.reshape((-1,)), index=chosen.reshape(-1))
-    axis = axis_of("take_along_dim", input, dim)
-    if chosen.ndim != input.ndim:
-        raise RuntimeError(f"take_along_dim: input {input.shape} and indices {chosen.shape} must have as many dimensions")
-    shape = list(np.broadcast_shapes(*[s[:axis] + (1,) + s[axis + 1 :] for s in (input.shape, chosen.shape)]))
-    grid = _grid(np.broadcast_to(chosen, shape[:axis] + [chosen.shape[axis]] + shape[axis + 1 :]), axis)
-    kept = [i if j == axis or n != 1 else np.zeros_like(i) for j, (i, n) in enumerate(zip(grid, input.shape))]
-    return getitem(input, index=tuple(kept))
+def _source(name: str, src: Any, index: Any, dtype: Any) -> Tensor:
+    """What `scatter` writes: a number, or as much of `src` as `index` asks for."""
+    values, shape = tensor_of(name, src, dtype), tensor_of(name, index).shape
+    if not values.shape:
+        return values
+    if len(shape) != values.ndim or any(n > m for n, m in zip(shape, values.shape)):
+        raise RuntimeError(
+            f"{name}: src {values.shape} must have the dimensions of index {shape}, and be no smaller"
+        )
+    return getitem(values, index=tuple(map(slice, shape)))
 
 
-@method()
+@operation()
 def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     """y[i, j, …] = x[index[i, j, …], j, …], for dim 0; `index` may be smaller than x in the other dimensions."""
-    axis, chosen = axis_of("gather", input, dim), _long("gather", index)
-    _check_grid("gather", input.shape, chosen.shape, axis)
-    return getitem(input, index=_grid(chosen, axis)) if input.shape else input.reshape(chosen.shape)
+    x, places = _aimed("gather", input, dim, index)
+    y = getitem(x, index=places)
+    return y if input.shape else y.reshape(index.shape)
 
 
-def _check_grid(name: str, shape: tuple[int, ...], index: tuple[int, ...], axis: int) -> None:
-    fits = len(shape) == len(index) and all(n <= m for i, (n, m) in enumerate(zip(index, shape)) if i != axis)
-    if shape and not fits:
-        raise RuntimeError(f"{name}: index {index} must have the dimensions of {shape} and be no larger, but along dim {axis}")
+@operation()
+def scatter(input: Tensor, dim: int, index: Any, src: Any = None, *, value: Any = None) -> Tensor:
+    """A copy of x with y[index[i, j, …], j, …] = src[i, j, …], for dim 0; or one `value` in all places."""
+    x, places = _aimed("scatter", input, dim, index)
+    values = _source("scatter", value if src is None else src, index, input.dtype)
+    return put(x, values, index=places, reuse=False).reshape(input.shape)
 
 
-def _source(name: str, input: Tensor, dim: int, index: Any, src: Any) -> tuple[Any, Tensor]:
-    """Where `scatter` writes, and what."""
-    axis, chosen = axis_of(name, input, dim), _long(name, index)
-    _check_grid(name, input.shape, chosen.shape, axis)
-    values = cast(tensor_of(name, src), input.dtype)
-    if values.shape:
-        _check_grid(name, values.shape, chosen.shape, -1)
-        values = values[tuple(slice(n) for n in chosen.shape)]
-    return _grid(chosen, axis), values
-
-
-@method()
-def scatter(input: Tensor, dim: int, index: Any, src: Any) -> Tensor:
-    """A copy of x with y[index[i, j, …], j, …] = src[i, j, …], for dim 0; `src` is a tensor or a number."""
-    where_, values = _source("scatter", input, dim, index, src)
-    return put(input, values, index=where_, reuse=False)
-
-
-@method()
+@operation()
 def scatter_add(input: Tensor, dim: int, index: Any, src: Tensor) -> Tensor:
     """x with src[i, j, …] added at [index[i, j, …], j, …], for dim 0; repeated places receive every share."""
-    where_, values = _source("scatter_add", input, dim, index, src)
-    return input + place(values, indices=[where_], shape=input.shape)
+    x, places = _aimed("scatter_add", input, dim, index)
+    values = _source("scatter_add", src, index, input.dtype)
+    return input + place(values, indices=[places], shape=x.shape).reshape(input.shape)
 
 
-@method()
+@operation()
+def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
+    """The entries `index` (1-D) of dimension `dim`."""
+    if not input.shape:
+        return index_select(input.reshape(1), dim, index).reshape(())
+    axis = axis_of("index_select", input, dim)
+    numbers = _numbers("index_select", index, input.shape[axis])
+    if numbers.ndim > 1:
+        raise IndexError(f"index_select: index must be 1-D, got shape {numbers.shape}")
+    return getitem(input, index=along(axis, numbers.reshape(-1)))
+
+
+@operation()
 def index_add(input: Tensor, dim: int, index: Any, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """x with `alpha source` added at the entries `index` (1-D) of dimension `dim`."""
     axis = axis_of("index_add", input, dim)
-    where_ = along(axis, _long("index_add", index))
-    return input + place(cast(source * alpha, input.dtype), indices=[where_], shape=input.shape)
+    numbers = _numbers("index_add", index, input.shape[axis]).reshape(-1)
+    if source.shape != input.shape[:axis] + numbers.shape + input.shape[axis + 1 :]:
+        raise RuntimeError(
+            f"index_add: source {source.shape} does not fit {numbers.size} entries of dim {dim} of {input.shape}"
+        )
+    values = tensor_of("index_add", source if alpha == 1 else source * alpha, input.dtype)
+    return input + place(values, indices=[along(axis, numbers)], shape=input.shape)
 
 
-@method()
+@operation()
+def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tensor:
+    """y[…, i, …] = x[…, indices[…, i, …], …]; the other dimensions broadcast. Without `dim`, of the flattened input."""
+    if dim is None:
+        return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
+    axis, rank = axis_of("take_along_dim", input, dim), indices.ndim
+    if rank != input.ndim:
+        raise RuntimeError(
+            f"take_along_dim: input {input.shape} and indices {indices.shape} must have as many dimensions"
+        )
+    size = input.shape[axis]
+    numbers = _numbers("take_along_dim", indices, size, -size)
+    grid = [
+        np.arange(n).reshape([-1 if j == i else 1 for j in range(rank)]) for i, n in enumerate(input.shape)
+    ]
+    return getitem(input, index=(*grid[:axis], numbers, *grid[axis + 1 :]))
+
+
+@operation()
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where `mask` is true, else x."""
-    filled = cast(tensor_of("masked_fill", value), input.dtype)
-    return where(mask, filled, input)
+    return choose(mask, tensor_of("masked_fill", value, input.dtype), input)
 
 
-@method()
+@operation()
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The values of x where `mask` is true (they broadcast), as a 1-D tensor."""
     shape = np.broadcast_shapes(input.shape, mask.shape)
     whole = input if input.shape == shape else input.expand(shape)
-    return getitem(whole, index=np.broadcast_to(mask.array.astype(bool), shape))
+    return getitem(whole, index=np.broadcast_to(mask_of("masked_select", mask), shape))
 
 
-@method()
+@operation()
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the values that are not zero, a row each; or a tuple, an index for each dimension."""
-    found = np.nonzero(input.array)
-    return tuple(Tensor(i) for i in found) if as_tuple else Tensor(np.stack(found, -1) if found else np.zeros((0, 0), np.int64))
+    return where(input != 0) if as_tuple else Tensor(np.argwhere(input.array))

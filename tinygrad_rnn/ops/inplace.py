@@ -11,13 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from .. import random as rng
+from .. import dtypes
 from ..autograd.gradmode import mode
 from ..device import device as Device
 from ..tensor import Tensor, method
 from . import elementwise, index, reduce, shape
-from .elementwise import cast, tensor_of
+from .create import rng_of
 from .index import assign
+from .inputs import cast, named
+
+IN_PLACE = {
+    elementwise: """abs add ceil clamp cos div erf exp expm1 floor lerp log log1p log2 mul neg pow reciprocal relu
+        remainder round rsqrt sigmoid sign sin sqrt square sub tanh xlogy""",
+    index: "index_add masked_fill scatter scatter_add",
+    reduce: "cumprod cumsum",
+    shape: "tril triu",
+}
+RESHAPING = {shape: "squeeze t transpose unsqueeze"}
+OPERATORS = {"add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "pow": "pow_"}  # += and its like
 
 
 def refuse_leaf(tensor: Tensor) -> None:
@@ -28,79 +39,54 @@ def refuse_leaf(tensor: Tensor) -> None:
         )
 
 
-def write(tensor: Tensor, values: Any) -> Tensor:
+def write(tensor: Tensor, values: Tensor) -> Tensor:
     """Give `tensor` new values: into its memory, or, if they have a graph, as its new history."""
-    if mode.enabled and (tensor.requires_grad or getattr(values, "requires_grad", False)):
-        refuse_leaf(tensor)
+    refuse_leaf(tensor)
+    if dtypes.category(values.dtype) > dtypes.category(tensor.dtype):
+        raise RuntimeError(
+            f"in-place operation: a {values.dtype} result does not fit into a {tensor.dtype} tensor"
+        )
+    if values.shape != tensor.shape:
+        raise RuntimeError(
+            f"in-place operation: a result of shape {values.shape} does not fit into {tensor.shape}"
+        )
+    if mode.enabled and (tensor.requires_grad or values.requires_grad):
         if tensor.is_view:
-            raise RuntimeError("in-place operation with a gradient on a view: use the operation that makes a new tensor")
+            raise RuntimeError(
+                "in-place operation with a gradient on a view: use the operation that makes a new tensor"
+            )
         return tensor.become(cast(values, tensor.dtype))
-    array = values.array if isinstance(values, Tensor) else np.asarray(values)
-    if array.dtype.kind == "f" and tensor.dtype.kind in "biu":
-        raise RuntimeError(f"in-place operation: a {array.dtype} result does not fit into a {tensor.dtype} tensor")
-    np.copyto(tensor.array, array, casting="unsafe")
+    np.copyto(tensor.array, values.array, casting="unsafe")
     tensor.touch()
     return tensor
 
 
-def _in_place(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _look(tensor: Tensor, result: Tensor) -> Tensor:
+    """Show the same memory in the shape of `result`."""
+    refuse_leaf(tensor)
+    tensor.array = result.array  # the memory stays: this is still its tensor
+    if tensor.node is not None:
+        tensor.node = result.node
+    return tensor
+
+
+def _in_place(operation: Callable[..., Tensor], finish: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Attach `x.operation_(…)`, which gives the result to x."""
+
     def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        result = operation(self, *args, **kwargs)
-        if result.shape != self.shape:
-            raise RuntimeError(f"{in_place.__name__}: the result has shape {result.shape}, the tensor {self.shape}")
-        return write(self, result)
+        return finish(self, operation(self, *args, **kwargs))
 
-    in_place.__name__ = in_place.__qualname__ = operation.__name__ + "_"
-    in_place.__doc__ = f"`{operation.__name__}`, in place."
-    return in_place
+    name = operation.__name__
+    method(f"{name}_")(named(in_place, f"{name}_", f"`{name}`, in place."))
 
 
-_FORMS = {
-    elementwise: "add sub mul div pow neg abs exp log sqrt rsqrt reciprocal square sin cos tanh sigmoid relu floor ceil "
-    "round sign clamp lerp remainder",
-    index: "masked_fill scatter scatter_add index_add",
-    reduce: "cumsum cumprod",
-    shape: "tril triu",
-}
-for _file, _names in _FORMS.items():
-    for _name in _names.split():
-        method(_name + "_")(_in_place(getattr(_file, _name)))
+for _table, _finish in ((IN_PLACE, write), (RESHAPING, _look)):
+    for _file, _names in _table.items():
+        for _name in _names.split():
+            _in_place(getattr(_file, _name), _finish)
+for _name, _method in OPERATORS.items():
+    method(f"__i{_name}__")(getattr(Tensor, _method))
 method("clip_")(Tensor.clamp_)
-for _name in "add sub mul pow".split():
-    method(f"__i{_name}__")(getattr(Tensor, _name + "_"))
-method("__itruediv__")(Tensor.div_)
-
-
-def _in_place_shape(name: str) -> None:
-    operation = getattr(shape, name)
-
-    def in_place(self: Tensor, *args: Any) -> Tensor:
-        refuse_leaf(self)
-        result = operation(self, *args)
-        self.array = result.array  # the memory stays: this is still its tensor
-        if self.node is not None:
-            self.node, self._requires_grad = result.node, result._requires_grad
-        return self
-
-    in_place.__doc__ = f"`{name}`, in place."
-    method(name + "_")(in_place)
-
-
-for _name in "squeeze unsqueeze transpose t".split():
-    _in_place_shape(_name)
-
-
-@method()
-def zero_(self: Tensor) -> Tensor:
-    """0 everywhere."""
-    return fill_(self, 0)
-
-
-@method()
-def fill_(self: Tensor, value: Any) -> Tensor:
-    """`value` everywhere."""
-    assign(self, ..., value)
-    return self
 
 
 @method()
@@ -110,8 +96,11 @@ def copy_(self: Tensor, src: Any) -> Tensor:
     return self
 
 
-def _rng(generator: Any) -> np.random.Generator:
-    return (generator or rng.default_generator).rng  # type: ignore[no-any-return]
+method("fill_")(named(lambda self, value: copy_(self, value), "fill_", "`value` everywhere."))
+method("zero_")(named(lambda self: copy_(self, 0), "zero_", "0 everywhere."))
+
+
+# --- random values
 
 
 def _random(self: Tensor, values: Any) -> Tensor:
@@ -121,33 +110,40 @@ def _random(self: Tensor, values: Any) -> Tensor:
 @method()
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
     """Random numbers, uniform in [a, b)."""
-    return _random(self, a + (b - a) * _rng(generator).random(self.shape))
+    return _random(self, a + (b - a) * rng_of(generator).random(self.shape))
 
 
 @method()
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Random numbers, normal."""
-    return _random(self, mean + std * _rng(generator).standard_normal(self.shape))
+    return _random(self, mean + std * rng_of(generator).standard_normal(self.shape))
 
 
 @method()
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Any = None) -> Tensor:
     """1 with probability p, else 0."""
-    return _random(self, _rng(generator).random(self.shape) < p)
+    return _random(self, rng_of(generator).random(self.shape) < p)
 
 
 @method()
 def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
     """Random integers: `random_(high)` from 0, `random_(low, high)` from low, up to high - 1."""
     bounds = (0, low or 2**24) if high is None else (low, high)
-    return _random(self, _rng(generator).integers(*bounds, self.shape))
+    return _random(self, rng_of(generator).integers(*bounds, self.shape))
 
 
 # --- conversions
 
 
 @method()
-def to(self: Tensor, *targets: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:
+def to(
+    self: Tensor,
+    *targets: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+) -> Tensor:
     """This tensor in another dtype (gradients pass), or like another tensor; the only device is the processor."""
     for target in targets:
         if isinstance(target, Tensor):
@@ -180,17 +176,7 @@ def cuda(self: Tensor, device: Any = None) -> Tensor:
     raise NotImplementedError("cuda: the only device is 'cpu'; ask tinygrad_rnn.cuda.is_available() first")
 
 
-def _conversion(name: str, dtype: str) -> None:
-    def convert(self: Tensor) -> Tensor:
-        return cast(self, np.dtype(dtype))
-
-    convert.__name__ = name
-    convert.__doc__ = f"This tensor as {dtype}."
-    method(name)(convert)
-
-
-for _name, _dtype in {
-    "float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32", "short": "int16",
-    "char": "int8", "byte": "uint8", "bool": "bool",
-}.items():
-    _conversion(_name, _dtype)
+PYTHON_NAMES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
+C_NAMES = {"short": "int16", "char": "int8", "byte": "uint8", "bool": "bool"}
+for _name, _dtype in (PYTHON_NAMES | C_NAMES).items():
+    method(_name)(named(lambda self, to=_dtype: cast(self, to), _name, f"This tensor as {_dtype}."))

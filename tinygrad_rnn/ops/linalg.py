@@ -1,12 +1,13 @@
-"""Products of matrices. Primitives: matmul and einsum; the rest are compositions.
+"""Products of matrices. The one primitive is matmul; the rest are compositions.
 
 g: the gradient of the output; a (…, n, k) and b (…, k, m): the factors.
 """
 
 from __future__ import annotations
 
+import math
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from ..autograd.contributions import Product
 from ..autograd.primitive import primitive
 from ..tensor import Tensor, method
-from .elementwise import matched, mul
+from .elementwise import mul
+from .inputs import axis_of, composed, function, matched, operation
 from .reduce import sum
 from .shape import permute, reshape
 
@@ -43,205 +45,189 @@ def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
             return g * a
         return np.matmul(np.swapaxes(a, -1, -2), np.expand_dims(g, -1)).squeeze(-1)
     if rank_b == 2:
-        return Product(np.reshape(a, (-1, a.shape[-1])), np.reshape(g, (-1, g.shape[-1]))) if a.size else 0 * _empty(a, g)
+        rows = math.prod(a.shape[:-1])
+        return Product(np.reshape(a, (rows, a.shape[-1])), np.reshape(g, (rows, g.shape[-1])))
     if rank_a == 1:
         return np.expand_dims(a, -1) * np.expand_dims(g, -2)
     return np.matmul(np.swapaxes(a, -1, -2), g)
 
 
-def _empty(a: Any, g: Any) -> Any:
-    return np.zeros((a.shape[-1], g.shape[-1]), g.dtype)
+def _multiply(a: Any, b: Any) -> Any:
+    if a.shape and b.shape and a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
+        raise ValueError(f"inner sizes {a.shape[-1]} and {b.shape[-2 if len(b.shape) > 1 else 0]} differ")
+    return np.matmul(a, b)
 
 
-_matmul = primitive("matmul", np.matmul, _matmul_a, _matmul_b)
+_matmul = primitive("matmul", _multiply, _matmul_a, _matmul_b)
 
 
-@method("matmul", "__matmul__")
+@operation("matmul")
+@method("__matmul__")
 def matmul(input: Any, other: Any) -> Tensor:
     """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the leading dimensions broadcast; a 1-D factor is a row or a column."""
-    if not (isinstance(input, Tensor) and isinstance(other, Tensor) and input.array.dtype == other.array.dtype):
+    if not (
+        isinstance(input, Tensor) and isinstance(other, Tensor) and input.array.dtype == other.array.dtype
+    ):
         input, other = matched("matmul", input, other)
-    a, b = input.shape, other.shape
-    if not a or not b or a[-1] != b[-2 if len(b) > 1 else 0]:
-        inner = f"inner sizes {a[-1]} and {b[-2 if len(b) > 1 else 0]} differ" if a and b else "a 0-d tensor is no matrix"
-        raise RuntimeError(f"matmul: {a} @ {b}: {inner}")
     return _matmul(input, other)
 
 
 method("__rmatmul__")(lambda self, other: matmul(other, self))
 
 
-def _ranks(name: str, *pairs: tuple[Tensor, int]) -> None:
-    for i, (x, rank) in enumerate(pairs):
-        if x.ndim != rank:
-            raise RuntimeError(f"{name}: argument {i + 1} must have {rank} dimensions, got shape {x.shape}")
+def _ranked(name: str, rank: int, other_rank: int, doc: str) -> Callable[..., Tensor]:
+    """matmul of factors that have `rank` and `other_rank` dimensions."""
+
+    def product(input: Tensor, other: Tensor) -> Tensor:
+        if (input.ndim, other.ndim) != (rank, other_rank) or (rank == 3 and len(input) != len(other)):
+            raise RuntimeError(f"{name}: shapes {input.shape} and {other.shape} given; {doc}")
+        return matmul(input, other)
+
+    return composed(name, product, doc)
 
 
-@method()
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices."""
-    _ranks("mm", (input, 2), (mat2, 2))
-    return matmul(input, mat2)
+mm = _ranked("mm", 2, 2, "The product of two matrices: (n, k), (k, m) -> (n, m).")
+bmm = _ranked("bmm", 3, 3, "Products of matrices in pairs: (B, n, k), (B, k, m) -> (B, n, m).")
+mv = _ranked("mv", 2, 1, "A matrix times a vector: (n, k), (k,) -> (n,).")
+dot = _ranked("dot", 1, 1, "Σ aᵢ bᵢ, of two vectors: (k,), (k,) -> ().")
 
 
-@method()
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Products of matrices in pairs: (B, n, k), (B, k, m) -> (B, n, m)."""
-    _ranks("bmm", (input, 3), (mat2, 3))
-    if len(input) != len(mat2):
-        raise RuntimeError(f"bmm: {input.shape} and {mat2.shape} hold different numbers of matrices")
-    return matmul(input, mat2)
+def _plus(scaled: Tensor, alpha: Any, input: Tensor, beta: Any) -> Tensor:
+    """alpha scaled + beta input; with a beta of 0 the input's values do not matter, not even NaN."""
+    scaled = scaled if alpha == 1 else scaled * alpha
+    return scaled if beta == 0 else scaled + (input if beta == 1 else input * beta)
 
 
-@method()
-def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """A matrix times a vector."""
-    _ranks("mv", (input, 2), (vec, 1))
-    return matmul(input, vec)
-
-
-@method()
-def dot(input: Tensor, other: Tensor) -> Tensor:
-    """Σ aᵢ bᵢ, of two vectors."""
-    _ranks("dot", (input, 1), (other, 1))
-    return matmul(input, other)
-
-
-@method()
-def inner(input: Tensor, other: Tensor) -> Tensor:
-    """Σ over the last dimension of both, for every pair of the others."""
-    if not input.shape or not other.shape:
-        return mul(input, other)
-    return tensordot(input, other, ([-1], [-1]))
-
-
-@method()
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """aᵢ bⱼ"""
-    _ranks("outer", (input, 1), (vec2, 1))
-    return mul(reshape(input, (-1, 1)), vec2)
-
-
-def _scaled(x: Tensor, factor: Any) -> Tensor:
-    return x if factor == 1 else mul(x, factor)
-
-
-@method()
+@operation()
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha mat1 mat2"""
-    return _scaled(mm(mat1, mat2), alpha) + _scaled(input, beta)
+    return _plus(mm(mat1, mat2), alpha, input, beta)
 
 
-@method()
+@operation()
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha batch1 batch2, matrix by matrix"""
-    return _scaled(bmm(batch1, batch2), alpha) + _scaled(input, beta)
+    return _plus(bmm(batch1, batch2), alpha, input, beta)
 
 
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Σ over pairs of dimensions: the last `dims` of a with the first of b, or the lists dims = (of a, of b)."""
-    if isinstance(dims, int):
-        dims = (list(range(a.ndim - dims, a.ndim)), list(range(dims)))
-    over_a, over_b = ([d % x.ndim for d in ds] for ds, x in zip(dims, (a, b)))
-    if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
-        raise RuntimeError(f"tensordot: {a.shape} over {over_a} and {b.shape} over {over_b} do not match")
-    left = [i for i in range(a.ndim) if i not in over_a]
-    right = [i for i in range(b.ndim) if i not in over_b]
-    shape = [a.shape[i] for i in left] + [b.shape[i] for i in right]
-    k = int(np.prod([a.shape[i] for i in over_a]))
-    n, m = int(np.prod([a.shape[i] for i in left])), int(np.prod([b.shape[i] for i in right]))
-    rows = reshape(permute(a, left + over_a), (n, k))
-    columns = reshape(permute(b, over_b + right), (k, m))
-    return reshape(matmul(rows, columns), shape)
+# --- sums of products
 
 
-@method()
-def trace(input: Tensor) -> Tensor:
-    """Σ aᵢᵢ of a matrix."""
-    _ranks("trace", (input, 2))
-    return sum(input.diagonal())
-
-
-# --- einsum
-
-
-def _einsum_rule(g: Any, _y: Any, *xs: Any, terms: Sequence[str], out: str) -> list[Any]:
-    """∂/∂xₖ is the einsum of g with all other factors, to the letters of xₖ."""
-    shares = []
-    for k, term in enumerate(terms):
-        others = [(t, x) for i, (t, x) in enumerate(zip(terms, xs)) if i != k]
-        equation = ",".join([out, *(t for t, _ in others)]) + "->" + term
-        shares.append(np.einsum(equation, g, *(x for _, x in others)))
-    return shares
-
-
-_einsum = primitive(
-    "einsum",
-    lambda *xs, terms, out: np.einsum(",".join(terms) + "->" + out, *xs, optimize=len(xs) > 1),
-    _einsum_rule,
-    variadic=True,
-)
-
-
+@function
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products in Einstein's notation: `einsum("bij,bjk->bik", a, b)`.
 
     Letters are dimensions; a letter that is not in the result is summed over. Without `->` the result
-    has the letters that occur once, in alphabetical order. `...` stands for further, broadcast dimensions.
+    has the letters that occur once, in alphabetical order. `...` stands for further dimensions. A
+    dimension of size 1 broadcasts.
     """
+    if not isinstance(equation, str):
+        raise NotImplementedError(
+            "einsum: the form with lists of numbers is not supported; write an equation"
+        )
     given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     xs = matched("einsum", *given)
-    left, _, right = equation.replace(" ", "").partition("->")
+    terms, out = _parsed(equation, xs)
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, xs):
+        sizes.update((c, n) for c, n in zip(term, x.shape) if n != 1 or c not in sizes)
+    factors = [_plain(equation, term, x, sizes) for term, x in zip(terms, xs)]
+    term, x = factors[0]
+    for i, (other, y) in enumerate(factors[1:], 2):
+        term, x = _contracted(term, x, other, y, {*out}.union(*(later for later, _ in factors[i:])))
+    term, x = _summed(term, x, out)
+    return permute(x, [term.index(c) for c in out])
+
+
+def _parsed(equation: str, xs: Sequence[Tensor]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result, with `...` spelled as letters."""
+    left, arrow, out = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(xs):
         raise RuntimeError(f"einsum: {equation!r} names {len(terms)} operands, {len(xs)} were given")
-    terms, dots = _without_dots(equation, terms, xs)
-    if "->" in equation:
-        out = right.replace("...", dots)
-    else:
-        letters = "".join(terms)
-        out = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
-    pairs = [_once(term, x) for term, x in zip(terms, xs)]
-    simple = [_alone_summed(term, x, {*out}.union(*(t for j, (t, _) in enumerate(pairs) if j != i)), dots)
-              for i, (term, x) in enumerate(pairs)]
-    _check_letters(equation, simple, out)
-    return _einsum(*[x for _, x in simple], terms=[t for t, _ in simple], out=out)
-
-
-def _without_dots(equation: str, terms: list[str], xs: list[Tensor]) -> tuple[list[str], str]:
-    """The terms with `...` spelled as letters, and those letters."""
+    further = [x.ndim - len(term) + 3 if "..." in term else 0 for term, x in zip(terms, xs)]
     free = [c for c in string.ascii_letters if c not in equation]
-    counts = [x.ndim - len(t.replace("...", "")) if "..." in t else 0 for t, x in zip(terms, xs)]
-    for term, x, n in zip(terms, xs, counts):
-        if n < 0 or ("..." not in term and len(term) != x.ndim):
-            raise RuntimeError(f"einsum: {equation!r}: {term!r} does not name the dimensions of an operand of shape {x.shape}")
-    dots = "".join(free[: max(counts)])
-    return [t.replace("...", dots[len(dots) - n :]) for t, n in zip(terms, counts)], dots
+    dots = "".join(free[: max(further)])
+    terms = [term.replace("...", dots[len(dots) - n :]) if n >= 0 else "" for term, n in zip(terms, further)]
+    for term, x in zip(terms, xs):
+        if len(term) != x.ndim or not (term + "a").isalpha():
+            raise RuntimeError(
+                f"einsum: {equation!r} does not name the dimensions of an operand of shape {x.shape}"
+            )
+    letters = "".join(terms)
+    once = "".join(sorted(c for c in letters if letters.count(c) == 1 and c not in dots))
+    out = out.replace("...", dots) if arrow else dots + once
+    if len(set(out)) != len(out) or not {*out} <= {*letters}:
+        raise RuntimeError(
+            f"einsum: {equation!r}: each letter of the result must stand there once, and on the left too"
+        )
+    return terms, out
 
 
-def _once(term: str, x: Tensor) -> tuple[str, Tensor]:
-    """A letter that a term repeats (a diagonal) made one dimension."""
-    for letter in sorted({c for c in term if term.count(c) > 1}):
-        while term.count(letter) > 1:
-            i, j = term.index(letter), term.rindex(letter)
-            if x.shape[i] != x.shape[j]:
-                raise RuntimeError(f"einsum: {letter!r} is {x.shape[i]} and {x.shape[j]} in an operand of shape {x.shape}")
+def _plain(equation: str, term: str, x: Tensor, sizes: dict[str, int]) -> tuple[str, Tensor]:
+    """An operand with each of its letters once (repeated: its diagonal), and without those that broadcast."""
+    for c, n in zip(term, x.shape):
+        if n != sizes[c] and (n != 1 or term.count(c) > 1):
+            raise RuntimeError(f"einsum: {equation!r}: sizes {n} and {sizes[c]} for {c!r} differ")
+    for c in dict.fromkeys(term):
+        while term.count(c) > 1:
+            i, j = term.index(c), term.rindex(c)
             x = x.diagonal(0, i, j)
-            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + letter
-    return term, x
+            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + c
+    wide = "".join(c for c, n in zip(term, x.shape) if n == sizes[c])
+    return wide, x.reshape([sizes[c] for c in wide])
 
 
-def _alone_summed(term: str, x: Tensor, elsewhere: set[str], dots: str) -> tuple[str, Tensor]:
-    """A letter that only this term has summed at once; a broadcast `...` dimension of size 1 dropped."""
-    alone = [i for i, c in enumerate(term) if c not in elsewhere or (c in dots and x.shape[i] == 1)]
-    return "".join(c for i, c in enumerate(term) if i not in alone), sum(x, alone) if alone else x
+def _summed(term: str, x: Tensor, needed: Any) -> tuple[str, Tensor]:
+    """`x` summed over the letters that nothing else needs."""
+    over = [i for i, c in enumerate(term) if c not in needed]
+    return "".join(c for c in term if c in needed), sum(x, over) if over else x
 
 
-def _check_letters(equation: str, pairs: list[tuple[str, Tensor]], out: str) -> None:
-    sizes: dict[str, int] = {}
-    for term, x in pairs:
-        for letter, n in zip(term, x.shape):
-            if sizes.setdefault(letter, n) != n:
-                raise RuntimeError(f"einsum: {equation!r}: sizes {sizes[letter]} and {n} for {letter!r} differ")
-    if len(set(out)) != len(out) or any(c not in sizes for c in out):
-        raise RuntimeError(f"einsum: {equation!r}: each letter of the result must stand once, and on the left too")
+def _contracted(term: str, x: Tensor, other: str, y: Tensor, needed: set[str]) -> tuple[str, Tensor]:
+    """The product of two operands, summed over what they share and nothing else needs: a matmul."""
+    term, x = _summed(term, x, needed | {*other})
+    other, y = _summed(other, y, needed | {*term})
+    both = [c for c in term if c in other]
+    batch, over = [c for c in both if c in needed], [c for c in both if c not in needed]
+    left, right = [c for c in term if c not in both], [c for c in other if c not in both]
+    sizes = dict(zip(term + other, x.shape + y.shape))
+    shape = [sizes[c] for c in batch]
+    n, k, m = (math.prod(sizes[c] for c in letters) for letters in (left, over, right))
+    a = permute(x, [term.index(c) for c in batch + left + over]).reshape([*shape, n, k])
+    b = permute(y, [other.index(c) for c in batch + over + right]).reshape([*shape, k, m])
+    result = batch + left + right
+    return "".join(result), reshape(matmul(a, b) if over else a * b, [sizes[c] for c in result])
+
+
+@function
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """Σ over pairs of dimensions: the last `dims` of a with the first of b, or the lists dims = (of a, of b)."""
+    if isinstance(dims, int):
+        dims = (range(a.ndim - dims, a.ndim), range(dims))
+    of_a, of_b = ([axis_of("tensordot", x, d) for d in ds] for x, ds in zip((a, b), dims))
+    left, right = list(string.ascii_lowercase[: a.ndim]), list(string.ascii_uppercase[: b.ndim])
+    for i, j in zip(of_a, of_b):
+        right[j] = left[i]
+    out = [c for c in left if c not in right] + [c for c in right if c not in left]
+    return einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", a, b)
+
+
+@operation()
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """Σ over the last dimension of both, for every pair of the others."""
+    return tensordot(input, other, ([-1], [-1])) if input.shape and other.shape else mul(input, other)
+
+
+@operation()
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """aᵢ bⱼ"""
+    return einsum("i,j->ij", input, vec2)
+
+
+@operation()
+def trace(input: Tensor) -> Tensor:
+    """Σ aᵢᵢ of a matrix."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, got shape {input.shape}")
+    return sum(input.diagonal())

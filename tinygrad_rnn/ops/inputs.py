@@ -1,0 +1,182 @@
+"""What operations are given: tensors, arrays and numbers, of one type or several; dimensions; sizes.
+
+Errors name the operation, the argument and the value.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.primitive import primitive
+from ..tensor import Tensor, method
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+ANY, NUMBERS, INTEGERS, FLOATS = "fciub", "fciu", "iub", "fc"  # kinds of dtypes that an operation takes
+LEFT_OUT = ("out", "layout", "memory_format", "names", "output_size", "pin_memory", "reduce")
+
+# --- what every operation for users has in common
+
+
+def function(f: F) -> F:
+    """Let `f` take arguments as PyTorch does: NumPy's names, `f(dims=(0, 1))` for `f(0, 1)`, an array for `input`."""
+    name, parameters = f.__name__, inspect.signature(f).parameters.values()
+    known = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    takes_input = "input" in known
+
+    @wraps(f)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and not kwargs.keys() <= known:
+            left_out(name, kwargs)
+            kwargs = {k if k in known else NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
+            args = (*args, kwargs.pop(star)) if star in kwargs else args
+        if takes_input and args and not isinstance(args[0], Tensor):
+            args = (tensor_of(name, args[0]), *args[1:])
+        return f(*args, **kwargs)
+
+    return called  # type: ignore[return-value]
+
+
+def operation(*names: str) -> Callable[[F], F]:
+    """A `function` that is a method of tensors too, under `names` (default: its own)."""
+    return lambda f: method(*names)(function(f))
+
+
+def named(f: F, name: str, doc: str) -> F:
+    """`f`, called `name` and described by `doc`."""
+    for attribute, value in {"__name__": name, "__qualname__": name, "__doc__": doc}.items():
+        setattr(f, attribute, value)
+    return f
+
+
+def composed(name: str, f: F, doc: str) -> F:
+    """An operation made of others."""
+    return operation()(named(f, name, doc))
+
+
+def left_out(name: str, arguments: Iterable[str]) -> None:
+    """Refuse what PyTorch has and this package has not."""
+    for argument in arguments:
+        if argument in LEFT_OUT:
+            raise NotImplementedError(f"{name}: the argument {argument}= is not supported")
+
+
+# --- tensors and numbers
+
+
+def tensor_of(name: str, x: Any, dtype: Any = None) -> Tensor:
+    """`x`, a tensor, an array or a number, as a tensor (of `dtype`)."""
+    if isinstance(x, np.generic):
+        x = x.item()
+    if isinstance(x, (bool, int, float)):
+        return Tensor(np.asarray(x).astype(dtypes.result_type(x) if dtype is None else dtype))
+    if isinstance(x, np.ndarray):
+        x = Tensor(x)
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: expected a tensor, an array or a number, got {type(x).__name__}")
+    return x if dtype is None else cast(x, dtype)
+
+
+_cast = primitive(
+    "cast",
+    lambda x, *, dtype, was: x.astype(dtype, order="C"),
+    lambda g, _y, _x, *, dtype, was: g.astype(was),
+)
+
+
+@method("astype")
+def cast(input: Tensor, dtype: Any) -> Tensor:
+    """`input` in another dtype; the gradient comes back in the old one. Not a copy if it is that already."""
+    dtype = dtypes.as_dtype(dtype)
+    if input.dtype == dtype or input.dtype.kind == "c":  # complex: a probe of the complex-step oracle
+        return input
+    if dtype.kind != "f":
+        return Tensor(input.array.astype(dtype))
+    return _cast(input, dtype=dtype, was=input.dtype)
+
+
+@operation()
+def clone(input: Tensor) -> Tensor:
+    """A copy; gradients pass through it."""
+    return _cast(input, dtype=input.dtype, was=input.dtype)
+
+
+def mask_of(name: str, condition: Any) -> Any:
+    """`condition` as an array of truth values."""
+    array = tensor_of(name, condition).array
+    if array.dtype.kind not in "bu":
+        raise TypeError(
+            f"{name}: a mask must hold truth values, got {array.dtype}; compare it with something"
+        )
+    return array.astype(bool, copy=False)
+
+
+def alike(a: Any, b: Any, kinds: str) -> bool:
+    """True if NumPy's promotion is PyTorch's: one dtype, or an array of floats and a Python number."""
+    if isinstance(a, Tensor):
+        d = a.array.dtype
+        if isinstance(b, Tensor):
+            return d == b.array.dtype and d.kind in kinds
+        return (b.__class__ is float or b.__class__ is int) and d.kind == "f"
+    return (
+        (a.__class__ is float or a.__class__ is int) and isinstance(b, Tensor) and b.array.dtype.kind == "f"
+    )
+
+
+def matched(name: str, *inputs: Any, kinds: str = ANY) -> list[Tensor]:
+    """`inputs` in their common dtype, which is one of `kinds`. Python numbers do not widen arrays."""
+    inputs = tuple(x if isinstance(x, (bool, int, float)) else tensor_of(name, x) for x in inputs)
+    common = dtypes.result_type(*inputs)
+    if common.kind not in kinds:
+        if kinds != FLOATS:
+            raise TypeError(f"{name}: not defined for {common} tensors")
+        common = dtypes.get_default_dtype()
+    return [tensor_of(name, x, common) for x in inputs]
+
+
+# --- dimensions and sizes
+
+
+def axis_of(name: str, input: Tensor, dim: Any, new: int = 0) -> int:
+    """`dim` counted from the front, in a shape with `new` dimensions more than the input's."""
+    n = input.ndim + new or 1
+    if isinstance(dim, bool) or not hasattr(dim, "__index__"):
+        raise TypeError(f"{name}: dim must be an integer, got {dim!r}")
+    if not -n <= int(dim) < n:
+        raise IndexError(f"{name}: dim {dim} is out of range for shape {input.shape}")
+    return int(dim) % n
+
+
+def axis_and_size(name: str, input: Tensor, dim: Any) -> tuple[int, int]:
+    """`dim` counted from the front, and its size; a 0-d tensor has none."""
+    if not input.shape:
+        raise IndexError(f"{name}: a 0-d tensor has no dimensions")
+    axis = axis_of(name, input, dim)
+    return axis, input.shape[axis]
+
+
+def axes_of(name: str, input: Tensor, dim: Any) -> tuple[int, ...]:
+    """`dim` (None: all) as a tuple of distinct dimensions counted from the front; () for a 0-d tensor."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return tuple(range(input.ndim))
+    axes = tuple(axis_of(name, input, d) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
+    if len(set(axes)) != len(axes):
+        raise RuntimeError(f"{name}: dim {dim} names a dimension twice")
+    return axes if input.shape else ()
+
+
+def sizes_of(name: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """Integers given as `f(2, 3)` or `f((2, 3))`."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    if not all(hasattr(n, "__index__") for n in sizes):
+        raise TypeError(f"{name}: expected integers, got {sizes}")
+    return tuple(int(n) for n in sizes)
