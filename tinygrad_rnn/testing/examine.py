@@ -1,0 +1,212 @@
+"""The comparison itself: a Jacobian, or what random directions see of it, by three methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..tensor import Array, Tensor
+from .differences import Slopes, central, complex_step, describe
+from .probe import Probe
+from .report import Checked, Entry
+
+BOTH = ("complex step", "central differences")
+
+
+class Options(NamedTuple):
+    """How closely is looked, and at how much of a Jacobian."""
+
+    rtol: float = 1e-6
+    atol: float = 1e-8
+    exact: float = 1e-12
+    limit: int = 48
+    directions: int = 3
+    seed: int = 0
+
+
+class Line(NamedTuple):
+    """A direction in which a tensor is displaced, as large as the tensor's own values allow."""
+
+    name: str
+    along: Array
+    scale: float
+
+
+class Block(NamedTuple):
+    """The share of one tensor in the Jacobian, seen in some rows and columns, by each method."""
+
+    argument: str
+    lines: list[Line]
+    backward: Array  # (rows, columns)
+    central: list[Slopes]  # one for each column
+    complex_step: Array | None
+
+
+def examine(probe: Probe, options: Options) -> Checked:
+    """Compare backward with the oracles, for every leaf of the probe."""
+    rng = np.random.Generator(np.random.PCG64(options.seed))
+    names, seeds = _rows(probe, options, rng)
+    pulled = [probe.pull(seed) for seed in seeds]
+    project = None if len(probe.value) <= options.limit else np.stack(seeds)
+    lines = {name: list(_lines(name, probe.values[name], options, rng)) for name in probe.leaves}
+    slopes = {name: _central(probe, leaf, lines[name], project) for name, leaf in probe.leaves.items()}
+    try:
+        exact, why = _complex_step(probe, lines, project), ""
+    except Exception as error:  # whatever an operation raises that cannot take complex numbers
+        exact, why = None, f"{type(error).__name__}: {error}"
+    blocks = []
+    for name in probe.leaves:
+        backward = np.array([[g[name].ravel() @ line.along.ravel() for line in lines[name]] for g in pulled])
+        blocks.append(
+            Block(name, lines[name], backward, slopes[name], None if exact is None else exact[name])
+        )
+    if exact is not None and not all(map(_agree, blocks)):
+        blocks = [b._replace(complex_step=None) for b in blocks]
+        why = "it contradicts the differences: an operation is not analytic"
+    return _compare(blocks, names, np.abs(probe.value).max(initial=1), options, why)
+
+
+# --- where to look
+
+
+def _rows(probe: Probe, options: Options, rng: np.random.Generator) -> tuple[list[str], list[Array]]:
+    m = len(probe.value)
+    if m <= options.limit:
+        return [probe.place(i) for i in range(m)], list(np.eye(m))
+    seeds = rng.standard_normal((options.directions, m))
+    return ["a random combination of the outputs"] * len(seeds), list(seeds)
+
+
+def _lines(name: str, value: Array, options: Options, rng: np.random.Generator) -> Iterator[Line]:
+    sizes = np.maximum(np.abs(value), 1)
+    if value.size <= options.limit:
+        for i in np.ndindex(value.shape):
+            along = np.zeros(value.shape)
+            along[i] = 1
+            yield Line(f"{name}[{', '.join(map(str, i))}]" if i else name, along, float(sizes[i]))
+        return
+    for _ in range(options.directions if value.size else 0):
+        along = sizes * rng.standard_normal(value.shape)
+        length = float(np.linalg.norm(along))
+        yield Line(f"{name} along a random direction", along / length, length / float(np.sqrt(value.size)))
+
+
+# --- the oracles
+
+
+def _along(probe: Probe, leaf: Tensor, line: Line, project: Array | None) -> Callable[[Any], Array]:
+    """The outputs (or their projections) as a function of how far `leaf` is displaced along `line`."""
+    value = leaf.array
+
+    def f(step: Any) -> Array:
+        y = probe.at(leaf, value + step * line.along)
+        return y if project is None else project @ y
+
+    return f
+
+
+def _central(probe: Probe, leaf: Tensor, lines: Sequence[Line], project: Array | None) -> list[Slopes]:
+    with np.errstate(all="ignore"):
+        here = probe.value if project is None else project @ probe.value
+        return [central(_along(probe, leaf, line, project), here, line.scale) for line in lines]
+
+
+def _complex_step(probe: Probe, lines: dict[str, list[Line]], project: Array | None) -> dict[str, Array]:
+    """(rows, columns) for each leaf that `lines` names."""
+    found = {}
+    rows = len(probe.value if project is None else project)
+    with probe.complex(), np.errstate(all="ignore"):
+        for name, own in lines.items():
+            columns = [complex_step(_along(probe, probe.leaves[name], line, project)) for line in own]
+            found[name] = np.stack(columns, 1) if columns else np.zeros((rows, 0))
+    return found
+
+
+def _agree(block: Block) -> bool:
+    """True if the complex step does not contradict central differences, where these can be trusted."""
+    if block.complex_step is None:
+        return False
+    for exact, slopes in zip(block.complex_step.T, block.central):
+        allowed = slopes.error + 1e-4 * np.abs(slopes.value) + 1e-6
+        with np.errstate(all="ignore"):
+            if not (np.abs(exact - slopes.value) <= allowed)[slopes.settled].all():
+                return False
+    return True
+
+
+def jacobians(probe: Probe) -> dict[str, Array]:
+    """∂outputs/∂leaf (outputs, numbers of the leaf) for every leaf, from values alone: by complex step,
+    or by differences.
+    """
+    rng = np.random.Generator(np.random.PCG64(0))
+    whole = Options(limit=max((v.size for v in probe.values.values()), default=0))
+    lines = {name: list(_lines(name, value, whole, rng)) for name, value in probe.values.items()}
+    witnesses = {name: (along, slopes) for name, along, slopes in slopes_along(probe, 1, 0)}
+    try:
+        found = _complex_step(probe, lines, None)
+    except Exception:  # whatever an operation raises that cannot take complex numbers
+        found = {}
+    for name, (along, slopes) in witnesses.items():
+        if name not in found or not np.allclose(found[name] @ along.ravel(), slopes, 1e-4, 1e-6):
+            columns = _central(probe, probe.leaves[name], lines[name], None)
+            found[name] = np.stack([c.value for c in columns], 1)
+    return found
+
+
+def slopes_along(probe: Probe, directions: int, seed: int) -> Iterator[tuple[str, Array, Array]]:
+    """(name of a leaf, a random direction, the slopes of all outputs along it), from values alone, as
+    `jacobians`.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    for name, leaf in probe.leaves.items():
+        for line in _lines(name, probe.values[name], Options(limit=-1, directions=directions), rng):
+            witness = _central(probe, leaf, [line], None)
+            try:
+                exact = _complex_step(probe, {name: [line]}, None)[name]
+            except Exception:  # whatever an operation raises that cannot take complex numbers
+                exact = None
+            trusted = exact is not None and _agree(Block(name, [line], np.zeros(0), witness, exact))
+            yield name, line.along, exact[:, 0] if trusted and exact is not None else witness[0].value
+
+
+# --- the verdict
+
+
+def _compare(blocks: list[Block], names: list[str], size: float, options: Options, why: str) -> Checked:
+    wrong: list[Entry] = []
+    kinks: list[str] = []
+    entries, largest = 0, 0.0
+    for block in blocks:
+        scale = _largest(block.backward, block.complex_step)
+        for k, i in np.ndindex(len(block.lines), len(names)):
+            line, slopes = block.lines[k], block.central[k]
+            if not slopes.settled[i]:
+                kinks.append(f"{names[i]} by {line.name}: {describe(slopes, i)}")
+                continue
+            exact = None if block.complex_step is None else float(block.complex_step[i, k])
+            entry = Entry(names[i], line.name, float(block.backward[i, k]), exact, float(slopes.value[i]))
+            if not _fine(entry, float(slopes.error[i]), scale, size, options):
+                wrong.append(entry)
+            entries += 1
+            largest = max(
+                largest, abs(entry.backward - exact) / scale if exact is not None and scale else 0.0
+            )
+    return Checked(entries, BOTH[1:] if why else BOTH, why, tuple(kinks), tuple(wrong), largest)
+
+
+def _fine(entry: Entry, error: float, scale: float, size: float, options: Options) -> bool:
+    """True if backward is what the oracles say, within what rounding may do (NaN is not)."""
+    apart = abs(entry.backward - entry.central)
+    allowed = error + options.atol * size + options.rtol * max(abs(entry.backward), abs(entry.central))
+    exact = entry.complex_step
+    return apart <= allowed and (
+        exact is None or abs(entry.backward - exact) <= options.exact * (scale + 0.01 * size)
+    )
+
+
+def _largest(*arrays: Array | None) -> float:
+    """The largest finite magnitude."""
+    sizes = [np.abs(a[np.isfinite(a)]).max(initial=0) for a in arrays if a is not None]
+    return float(max(sizes, default=0.0))

@@ -1,0 +1,94 @@
+"""Laws of batches: rows know nothing of each other, and padding is never read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .case import Case, Seen, columns, parameters_in, rows
+from .law import same, same_all
+
+
+def rows_are_independent(case: Case) -> None:
+    """Permuting the rows of a batch permutes outputs, states and gradients, and changes nothing else."""
+    p = case.rng().permutation(len(case.lengths))
+    one = case.see(case.run(lengths=case.lengths), case.xs, case.state)
+    other = case.see(
+        case.run(lengths=case.lengths[p]), case.xs[:, p], rows(case.state, p), one.u[:, p], columns(one.v, p)
+    )
+    same("outputs of the permuted batch", other.ys, one.ys[:, p])
+    for k, (got, want) in enumerate(zip(other.last, one.last)):
+        same(f"last state {k} of the permuted batch", got, want[p])
+    same("the gradient of the permuted xs", other.grads["xs"], one.grads["xs"][:, p])
+    for name in (n for n in one.grads if n.startswith("state[")):
+        same(f"the gradient of the permuted {name}", other.grads[name], one.grads[name][p])
+    same_all("with permuted rows, the gradient of", parameters_in(other.grads), parameters_in(one.grads))
+
+
+def ragged_rows_equal_rows_alone(case: Case) -> None:
+    """A ragged batch equals its sequences run alone: outputs, states, and gradients, of which
+    parameters get the sum.
+    """
+    both = case.see(case.run(lengths=case.lengths), case.xs, case.state)
+    totals = {name: np.zeros_like(g) for name, g in parameters_in(both.grads).items()}
+    for b, n in enumerate(case.lengths):
+        one = slice(b, b + 1)
+        alone = case.see(
+            case.run(), case.xs[:n, one], rows(case.state, one), both.u[:n, one], columns(both.v, one)
+        )
+        same(f"outputs of row {b} (length {n}) in the batch", both.ys[:n, one], alone.ys)
+        same(
+            f"outputs of row {b} after its end", both.ys[n:, one], np.zeros_like(both.ys[n:, one]), exact=True
+        )
+        same(f"the gradient of xs of row {b}", both.grads["xs"][:n, one], alone.grads["xs"])
+        for k, (got, want) in enumerate(zip(both.last, alone.last)):
+            same(f"last state {k} of row {b} (length {n})", got[one], want)
+        for name, g in parameters_in(alone.grads).items():
+            totals[name] += g
+        for name in (n for n in both.grads if n.startswith("state[")):
+            same(f"the gradient of {name} of row {b}", both.grads[name][one], alone.grads[name])
+    same_all("of all rows together, the gradient of", parameters_in(both.grads), totals)
+
+
+def no_steps_keep_the_state(case: Case) -> None:
+    """A sequence of length 0 keeps its initial state, in a batch of others and in one of T = 0."""
+    lengths = case.lengths.copy()
+    lengths[: max(1, len(lengths) // 2)] = 0
+    short = case.see(case.run(lengths=lengths), case.xs, case.state)
+    none = case.see(case.run(), case.xs[:0], case.state)
+    initial = case.initial
+    for k, s in enumerate(initial):
+        same(f"last state {k} of a row of length 0", short.last[k][lengths == 0], s[lengths == 0], exact=True)
+        same(f"last state {k} at T = 0", none.last[k], s, exact=True)
+        if f"state[{k}]" in none.grads:
+            same(f"the gradient of state[{k}] at T = 0", none.grads[f"state[{k}]"], none.v[k], exact=True)
+    full = case.see(case.run(), case.xs, case.state)
+    same("the shape of the outputs at T = 0", none.ys.shape, (0, *full.ys.shape[1:]), exact=True)
+
+
+def padding_is_never_read(case: Case) -> str | None:
+    """What stands in the padding, NaN and infinity too, changes no value and no gradient; its own
+    gradient is 0.
+    """
+    padding = np.arange(len(case.xs))[:, None] >= case.lengths
+    if not padding.any():
+        return "no padding in this case"
+    one = case.see(case.run(lengths=case.lengths), case.xs, case.state)
+    for value in (np.nan, np.inf, -np.inf):
+        xs = case.xs.copy()
+        xs[padding] = value
+        other = case.see(case.run(lengths=case.lengths), xs, case.state, one.u, one.v)
+        _equal(f"with {value} in the padding,", other, one)
+        same(
+            f"with {value} in the padding, its gradient",
+            other.grads["xs"][padding],
+            0 * one.grads["xs"][padding],
+            exact=True,
+        )
+    return None
+
+
+def _equal(what: str, other: Seen, one: Seen) -> None:
+    same(f"{what} outputs", other.ys, one.ys, exact=True)
+    for k, (got, want) in enumerate(zip(other.last, one.last)):
+        same(f"{what} last state {k}", got, want, exact=True)
+    same_all(f"{what} the gradient of", other.grads, one.grads, exact=True)

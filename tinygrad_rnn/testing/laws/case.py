@@ -1,0 +1,151 @@
+"""A case: a cell, and a ragged batch with initial states to run it on.
+
+T steps, B sequences, D inputs; xs (T, B, D); a state is a tensor (B, ...) or a (named) tuple of states.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...autograd import enable_grad, grad
+from ...nn.cells import Cell
+from ...nn.module import Module
+from ...nn.recurrent import Recurrent, each
+from ...tensor import Array, Tensor
+from ..probe import tensors_in
+
+Run = Callable[[Tensor, Any], tuple[Any, Any]]
+
+
+class Seen(NamedTuple):
+    """What a run shows: outputs (T, B, ...), last states, and the gradients of Σ u·outputs + Σ v·last
+    states.
+    """
+
+    ys: Array
+    last: list[Array]
+    grads: dict[str, Array]
+    u: Array
+    v: list[Array]
+
+
+@dataclass
+class Case:
+    """What a law is tried on. Everything random in it follows from `seed`."""
+
+    cell: Cell
+    xs: Array
+    state: Any
+    lengths: Array
+    seed: int = 0
+    over: Callable[..., Any] = Recurrent  # what runs cells over time
+    summed_biases: slice | None = None  # the rows in which bias_ih and bias_hh enter as a sum
+
+    def rng(self) -> np.random.Generator:
+        """A stream of random numbers, the same one on every call."""
+        return np.random.Generator(np.random.PCG64(self.seed))
+
+    @property
+    def sizes(self) -> str:
+        """The sizes, for messages."""
+        T, B, D = self.xs.shape
+        return f"T={T}, B={B}, D={D}, lengths={self.lengths.tolist()}, seed={self.seed}"
+
+    @property
+    def initial(self) -> list[Array]:
+        """The arrays of the initial state."""
+        return [s.array for s in tensors_in(self.state)]
+
+    def sibling(self, k: int) -> Cell:
+        """The k-th other cell like this one, with weights of its own."""
+        twin = copy.deepcopy(self.cell)
+        scatter(twin, np.random.Generator(np.random.PCG64([self.seed, k])))
+        return twin
+
+    def sibling_state(self, k: int) -> Any:
+        """An initial state for the k-th sibling."""
+        return random_state(self.state, np.random.Generator(np.random.PCG64([self.seed, k])))
+
+    def run(self, cells: Any = None, **options: Any) -> Run:
+        """How `cells` (default: the cell) run over time; `options` are lengths or mask."""
+        layer = self.over(self.cell if cells is None else cells)
+        return lambda xs, state: layer(xs, state, **options)
+
+    def see(
+        self,
+        run: Run,
+        xs: Array,
+        state: Any,
+        u: Array | None = None,
+        v: Sequence[Array] | None = None,
+        module: Any = None,
+    ) -> Seen:
+        """Run on fresh leaves, and carry the gradient of Σ u·outputs + Σ v·last states back to all of them.
+
+        `u` and `v` are drawn if they are not given; `module` (default: the cell) holds the parameters.
+        """
+        x, s = (
+            leaf(xs),
+            each(leaf, state) if isinstance(state, (Tensor, tuple)) else [each(leaf, part) for part in state],
+        )
+        named = {"xs": x, **{f"state[{i}]": t for i, t in enumerate(tensors_in(s))}}
+        named.update((self.cell if module is None else module).named_parameters())
+        wanted = {name: t for name, t in named.items() if t.requires_grad}
+        with enable_grad():
+            ys, last = run(x, s)
+            parts = tensors_in(last)
+            rng = self.rng()
+            u = rng.standard_normal(ys.shape) if u is None else u
+            v = [rng.standard_normal(p.shape) for p in parts] if v is None else v
+            loss = (ys * Tensor(u)).sum() + sum(
+                (p * Tensor(w)).sum() for p, w in zip(parts, v) if p.dtype.kind == "f"
+            )
+        found = grad(loss, list(wanted.values()), allow_unused=True, materialize_grads=True)
+        grads = {name: g.array for name, g in zip(wanted, found)}
+        return Seen(np.array(ys.array), [np.array(p.array) for p in parts], grads, u, list(v))
+
+
+def leaf(x: Any) -> Tensor:
+    """A fresh copy of an array or tensor that requires a gradient, if it can."""
+    array = np.array(x.array if isinstance(x, Tensor) else x)
+    return Tensor(array, requires_grad=array.dtype.kind == "f")
+
+
+def rows(state: Any, chosen: Any) -> Any:
+    """Some rows of every tensor of a state, as leaves."""
+    return each(lambda s: leaf(s.array[chosen]), state)
+
+
+def columns(arrays: Sequence[Array], chosen: Any) -> list[Array]:
+    """Some rows of every array."""
+    return [a[chosen] for a in arrays]
+
+
+def parameters_in(grads: dict[str, Array]) -> dict[str, Array]:
+    """The gradients of parameters alone."""
+    return {name: g for name, g in grads.items() if name != "xs" and not name.startswith("state[")}
+
+
+def draw(cell: Cell, input_size: int, seed: int, T: int, lengths: Sequence[int], **options: Any) -> Case:
+    """A case with normal inputs and initial states, T steps and a sequence of each of the given lengths."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    B = len(lengths)
+    xs = rng.standard_normal((T, B, input_size))
+    state = random_state(cell.initial_state(B, Tensor(xs.reshape(T * B, input_size))), rng)
+    return Case(cell, xs, state, np.asarray(lengths, np.int64), seed, **options)
+
+
+def random_state(like: Any, rng: np.random.Generator) -> Any:
+    """A state of the same form with normal numbers; tensors that are not float stay."""
+    return each(lambda s: leaf(0.5 * rng.standard_normal(s.shape) if s.dtype.kind == "f" else s), like)
+
+
+def scatter(module: Module, rng: np.random.Generator) -> None:
+    """Add normal noise to every parameter: no bias stays zero, no two weights equal."""
+    for p in module.parameters():
+        p.array = p.array + 0.3 * rng.standard_normal(p.shape)

@@ -1,0 +1,162 @@
+"""`check_module`: the laws of a module with parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...autograd import backward, no_grad
+from ...nn.module import Module
+from ...random import get_rng_state, set_rng_state
+from ...tensor import Array, Tensor
+from ..gradcheck import gradcheck, gradgradcheck
+from ..probe import tensors_in
+from ..report import code, name_of
+from .case import leaf, scatter
+from .law import Differs, Law, Verdict, chosen, judge, same
+
+
+@dataclass
+class ModuleCase:
+    """A module in float64, and arguments for it: float64 arrays become leaves that require a gradient."""
+
+    module: Module
+    arrays: Sequence[Any]
+    noise: Tensor  # the state of the default generator at the start of every call
+
+    def inputs(self) -> list[Any]:
+        """Fresh arguments."""
+        return [leaf(x) if isinstance(x, np.ndarray) else x for x in self.arrays]
+
+    def values(self, module: Module) -> list[Array]:
+        """The outputs, without a graph, of a copy of a module (buffers may change in a call)."""
+        set_rng_state(self.noise)
+        with no_grad():
+            return [np.array(y.array) for y in tensors_in(copy.deepcopy(module)(*self.inputs()))]
+
+
+def backward_is_the_derivative(case: ModuleCase) -> None:
+    """Reverse mode = complex step = central differences, for inputs and parameters, noise being frozen."""
+    gradcheck(case.module, case.inputs())
+
+
+def second_derivatives(case: ModuleCase) -> None:
+    """The gradient of the gradient = its complex step = its central differences."""
+    gradgradcheck(case.module, case.inputs(), limit=16)
+
+
+def every_parameter_matters(case: ModuleCase) -> None:
+    """Every parameter that requires a gradient gets one that is not zero everywhere."""
+    case.module.zero_grad()
+    ys = tensors_in(case.module(*case.inputs()))
+    live = [y for y in ys if y.requires_grad]
+    backward(live, [Tensor(np.cos(np.arange(y.numel())).reshape(y.shape)) for y in live])
+    found = {name: p.grad for name, p in case.module.named_parameters() if p.requires_grad}
+    case.module.zero_grad()
+    for name, g in found.items():
+        if g is None or not g.array.any():
+            raise Differs(f"the gradient of {name} is {'missing' if g is None else 'zero everywhere'}")
+
+
+def evaluation_is_deterministic(case: ModuleCase) -> None:
+    """In evaluation mode a call draws no random number and changes no buffer, and a second one gives
+    the same.
+    """
+    module = copy.deepcopy(case.module).eval()
+    buffers, noise = _values(module.named_buffers()), get_rng_state()
+    with no_grad():
+        first, second = (tensors_in(module(*case.inputs())) for _ in range(2))
+    same("the state of the default generator", get_rng_state(), noise, exact=True)
+    for k, (a, b) in enumerate(zip(first, second)):
+        same(f"output {k} of the second call", b, a, exact=True)
+    for name, b in module.named_buffers():
+        same(f"the buffer {name}, after two calls,", b, buffers[name], exact=True)
+
+
+def inputs_are_never_written(case: ModuleCase) -> None:
+    """A call writes neither into its arguments nor into parameters."""
+    inputs = case.inputs()
+    held = {f"argument {i}": x for i, x in enumerate(inputs) if isinstance(x, Tensor)} | dict(
+        case.module.named_parameters()
+    )
+    before = _values(held.items())
+    with no_grad():
+        case.module(*inputs)
+    for name, t in held.items():
+        same(f"{name}, after a call,", t, before[name], exact=True)
+
+
+def the_state_is_everything(case: ModuleCase) -> None:
+    """A module of another history that loads the state_dict gives the same outputs."""
+    other = copy.deepcopy(case.module)
+    scatter(other, np.random.Generator(np.random.PCG64(1)))
+    other.load_state_dict(case.module.state_dict())
+    for k, (got, want) in enumerate(zip(case.values(other), case.values(case.module))):
+        same(f"output {k} after load_state_dict", got, want, exact=True)
+
+
+def a_copy_is_independent(case: ModuleCase) -> None:
+    """A deep copy gives the same outputs, and changing it changes nothing in the original."""
+    before, other = case.values(case.module), copy.deepcopy(case.module)
+    for k, (got, want) in enumerate(zip(case.values(other), before)):
+        same(f"output {k} of a deep copy", got, want, exact=True)
+    for t in [*other.parameters(), *other.buffers()]:
+        t.array[...] = 7
+    for k, (got, want) in enumerate(zip(case.values(case.module), before)):
+        same(f"output {k}, after a copy was changed,", got, want, exact=True)
+
+
+def _values(named: Any) -> dict[str, Array]:
+    return {name: np.array(t.array) for name, t in named}
+
+
+LAWS: dict[str, Law] = {
+    law.__name__: law
+    for law in (
+        backward_is_the_derivative,
+        second_derivatives,
+        every_parameter_matters,
+        evaluation_is_deterministic,
+        inputs_are_never_written,
+        the_state_is_everything,
+        a_copy_is_independent,
+    )
+}
+
+
+def check_module(
+    module: Module,
+    *examples: Sequence[Any],
+    laws: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
+    seed: int = 0,
+) -> Verdict:
+    """Try every law of modules on a copy of `module` in float64; LawBroken names those that it breaks.
+
+    Each of `examples` is a list of arguments; arrays become tensors, those of float64 leaves that require
+    a gradient. Parameters get normal noise from `seed`, so that none is zero. `laws` and `skip` are names.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> print(check_module(tg.nn.Linear(3, 2), [np.ones((4, 3))], laws=["the_state_is_everything"]))
+    the_state_is_everything  held
+    """
+    if not isinstance(module, Module):
+        raise TypeError(f"check_module: expected a Module, got {name_of(module)}")
+    if not examples:
+        raise ValueError("check_module: give at least one list of arguments")
+    tried = chosen("check_module", LAWS, laws, skip)
+    own = copy.deepcopy(module).double()
+    scatter(own, np.random.Generator(np.random.PCG64(seed)))
+    noise = get_rng_state()
+
+    def again(names: list[str], case: ModuleCase) -> str:
+        return f"check_module(module, {code(list(case.arrays))}, laws={names!r}, seed={seed})"
+
+    try:
+        return judge(tried, [ModuleCase(own, list(x), noise) for x in examples], name_of(module), again)
+    finally:
+        set_rng_state(noise)

@@ -1,0 +1,237 @@
+"""`check_op`: the laws of an operation on tensors, with NumPy for a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...autograd import grad, no_grad
+from ...tensor import Array, Tensor
+from ..gradcheck import gradcheck, gradgradcheck
+from ..probe import tensors_in
+from ..report import code, name_of
+from .case import leaf
+from .law import Differs, Law, Verdict, chosen, judge, same
+
+
+@dataclass
+class OpCase:
+    """An operation, what it should be, and arrays for it; float64 arrays are differentiated."""
+
+    fn: Callable[..., Any]
+    reference: Callable[..., Any]
+    arrays: Sequence[Any]
+    rtol: float = 1e-4
+
+    def inputs(self, dtype: Any = np.float64) -> list[Any]:
+        """Fresh tensors: leaves for float64 arrays (in `dtype`), constants for other arrays; the rest
+        as it is.
+        """
+
+        def made(x: Any) -> Any:
+            if not isinstance(x, np.ndarray):
+                return x
+            return leaf(x.astype(dtype)) if x.dtype == np.float64 else Tensor(x)
+
+        return [made(x) for x in self.arrays]
+
+    def expected(self) -> list[Array]:
+        """What the reference gives."""
+        found = self.reference(*self.arrays)
+        return [np.asarray(y) for y in (found if isinstance(found, (tuple, list)) else [found])]
+
+    def pulled(self, inputs: Sequence[Any]) -> tuple[list[Tensor], list[Array | None]]:
+        """Outputs, and the gradients of Σ cos(k)·outputs for each leaf, k numbering them."""
+        ys = tensors_in(self.fn(*inputs))
+        leaves = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+        live = [y for y in ys if y.requires_grad]
+        seeds = [Tensor(np.cos(np.arange(y.numel())).reshape(y.shape)) for y in live]
+        found = grad(live, leaves, seeds, allow_unused=True) if live and leaves else [None] * len(leaves)
+        return ys, [None if g is None else g.array for g in found]
+
+
+def values_are_the_references(case: OpCase) -> None:
+    """The operation gives what the reference gives on arrays."""
+    ys, wanted = tensors_in(case.fn(*case.inputs())), case.expected()
+    if len(ys) != len(wanted):
+        raise Differs(f"{len(ys)} outputs instead of {len(wanted)}")
+    for k, (y, want) in enumerate(zip(ys, wanted)):
+        same(f"output {k}", y, want)
+
+
+def backward_is_the_derivative(case: OpCase) -> str | None:
+    """Reverse mode = complex step = central differences."""
+    return _differentiated(gradcheck, case)
+
+
+def second_derivatives(case: OpCase) -> str | None:
+    """The gradient of the gradient = its complex step = its central differences."""
+    return _differentiated(gradgradcheck, case)
+
+
+def _differentiated(check: Any, case: OpCase) -> str | None:
+    inputs = case.inputs()
+    if not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+        return "no float64 input"
+    if not any(y.requires_grad for y in tensors_in(case.fn(*inputs))):
+        raise Differs("no output requires a gradient")
+    check(case.fn, inputs)
+    return None
+
+
+def gradients_do_not_depend_on_who_asks(case: OpCase) -> None:
+    """An input's gradient is the same when it alone requires one; values are the same when none does,
+    and under no_grad.
+    """
+    ys, together = case.pulled(case.inputs())
+    places = [i for i, x in enumerate(case.inputs()) if isinstance(x, Tensor) and x.requires_grad]
+    for k, i in enumerate(places):
+        alone = [x.detach() if isinstance(x, Tensor) and j != i else x for j, x in enumerate(case.inputs())]
+        _, (g,) = case.pulled(alone)
+        _same_gradient(f"the gradient of argument {i}, asked for alone,", g, together[k])
+    quiet = tensors_in(case.fn(*(x.detach() if isinstance(x, Tensor) else x for x in case.inputs())))
+    with no_grad():
+        quieter = tensors_in(case.fn(*case.inputs()))
+    for k, (y, a, b) in enumerate(zip(ys, quiet, quieter)):
+        if a.requires_grad or b.requires_grad:
+            raise Differs(f"output {k} requires a gradient that nobody asked for")
+        same(f"output {k} of inputs that require no gradient", a, y, exact=True)
+        same(f"output {k} under no_grad", b, y, exact=True)
+
+
+def _same_gradient(what: str, got: Array | None, want: Array | None) -> None:
+    if (got is None) != (want is None):
+        raise Differs(
+            f"{what}: {'none' if got is None else 'one'} instead of {'none' if want is None else 'one'}"
+        )
+    if want is not None:
+        same(what, got, want)
+
+
+def memory_layout_does_not_matter(case: OpCase) -> None:
+    """Inputs that lie transposed, with gaps, backwards or read-only in memory give the same values and
+    gradients.
+    """
+    ys, gradients = case.pulled(case.inputs())
+    for name, arranged in LAYOUTS.items():
+        inputs = case.inputs()
+        for x in (x for x in inputs if isinstance(x, Tensor)):
+            x.array = arranged(x.array)
+        others, moved = case.pulled(inputs)
+        for k, (y, other) in enumerate(zip(ys, others)):
+            same(f"output {k} of inputs {name} in memory", other, y)
+        for k, (g, want) in enumerate(zip(moved, gradients)):
+            _same_gradient(f"gradient {k} of inputs {name} in memory", g, want)
+
+
+def _with_gaps(x: Array) -> Array:
+    return np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x
+
+
+def _backwards(x: Array) -> Array:
+    return np.flip(np.flip(x).copy())
+
+
+def _read_only(x: Array) -> Array:
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "transposed": np.asfortranarray,
+    "with gaps": _with_gaps,
+    "backwards": _backwards,
+    "read-only": _read_only,
+}
+
+
+def float32_stays_float32(case: OpCase) -> None:
+    """float32 inputs give the float outputs and gradients of float64, rounded, in float32."""
+    ys, gradients = case.pulled(case.inputs())
+    narrow, narrow_gradients = case.pulled(case.inputs(np.float32))
+    named = [
+        (f"output {k}", a.array, b.array) for k, (a, b) in enumerate(zip(narrow, ys)) if b.dtype.kind == "f"
+    ]
+    pairs = enumerate(zip(narrow_gradients, gradients))
+    named += [(f"gradient {k}", a, b) for k, (a, b) in pairs if a is not None and b is not None]
+    for what, a, b in named:
+        if a.dtype != np.float32:
+            raise Differs(f"{what} of float32 inputs is {a.dtype}")
+        size = max(1.0, float(np.abs(b).max(initial=0)))
+        if not np.allclose(a, b, rtol=case.rtol, atol=case.rtol * size, equal_nan=True):
+            raise Differs(f"{what}: in float32 off by {np.abs(a - b).max():.3g}")
+
+
+def nothing_is_written(case: OpCase) -> None:
+    """Inputs are never written, and no gradient shares memory with an input, an output or another
+    gradient.
+    """
+    inputs = case.inputs()
+    before = [np.array(x.array) if isinstance(x, Tensor) else x for x in inputs]
+    ys, gradients = case.pulled(inputs)
+    held = [(f"argument {i}", x.array) for i, x in enumerate(inputs) if isinstance(x, Tensor)]
+    held += [(f"output {k}", y.array) for k, y in enumerate(ys)]
+    for i, (x, value) in enumerate(zip(inputs, before)):
+        if isinstance(x, Tensor):
+            same(f"argument {i}, afterwards,", x.array, value, exact=True)
+    for k, g in enumerate(gradients):
+        for name, array in held:
+            if g is not None and np.shares_memory(g, array):
+                raise Differs(f"gradient {k} shares memory with {name}")
+        if g is not None:
+            held.append((f"gradient {k}", g))
+
+
+LAWS: dict[str, Law] = {
+    law.__name__: law
+    for law in (
+        values_are_the_references,
+        backward_is_the_derivative,
+        second_derivatives,
+        gradients_do_not_depend_on_who_asks,
+        memory_layout_does_not_matter,
+        float32_stays_float32,
+        nothing_is_written,
+    )
+}
+
+
+def check_op(
+    fn: Callable[..., Any],
+    reference: Callable[..., Any],
+    *examples: Sequence[Any],
+    laws: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
+    rtol: float = 1e-4,
+    **static: Any,
+) -> Verdict:
+    """Try every law of operations on `fn`; LawBroken names those that it breaks, and how to see it again.
+
+    Each of `examples` is a list of arguments, for `fn` (arrays as tensors, those of float64 as leaves that
+    require a gradient) and for `reference` (as they are). `static` are keyword arguments for both. float32
+    results may be off by `rtol`. `laws` and `skip` are names of those to try, and not to.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> print(check_op(tg.mul, np.multiply, [np.ones((2, 3)), np.ones(3)], laws=["second_derivatives"]))
+    second_derivatives  held
+    """
+    if not examples:
+        raise ValueError("check_op: give at least one list of arguments")
+    tried = chosen("check_op", LAWS, laws, skip)
+    named = partial(fn, **static) if static else fn
+    cases = [
+        OpCase(named, partial(reference, **static) if static else reference, list(x), rtol) for x in examples
+    ]
+    more = "".join(f", {k}={v!r}" for k, v in static.items())
+
+    def again(names: list[str], case: OpCase) -> str:
+        return (
+            f"check_op({name_of(fn)}, {name_of(reference)}, {code(list(case.arrays))}, laws={names!r}{more})"
+        )
+
+    return judge(tried, cases, name_of(fn), again)
