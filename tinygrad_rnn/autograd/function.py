@@ -97,6 +97,8 @@ class Function:
     tensor(12.)
     """
 
+    _way_back: Primitive
+
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
         """The outputs: a tensor or a tuple of tensors."""
@@ -125,12 +127,12 @@ class Function:
             outputs = tuple(
                 x.detach() if any(x is a for a in args) and isinstance(x, Tensor) else x for x in outputs
             )
-            cls._record(ctx, args, outputs)
+            cls._attach(ctx, args, outputs)
         ctx.seal(outputs)
         return outputs if isinstance(result, tuple) else outputs[0]
 
     @classmethod
-    def _record(cls, ctx: Context, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+    def _attach(cls, ctx: Context, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
         """Every output is a part of one node, whose rule is `backward`."""
         if "_way_back" not in cls.__dict__:
             rule: Any = lambda g, _y, *_inputs, ctx: cls._shares(ctx, g, _inputs)  # noqa: E731

@@ -1,6 +1,7 @@
 """Derivatives of functions: vjp, jvp, jacobian, hessian, hvp.
 
-Each takes `func` and its `inputs` (a tensor or a tuple of tensors) and has PyTorch's signature.
+Each takes `func` and its `inputs` (a tensor or a tuple of tensors) and has PyTorch's signature. With
+`strict`, a result that does not depend on an input is an error instead of zeros.
 """
 
 from __future__ import annotations
@@ -20,56 +21,60 @@ Func = Callable[..., Any]
 def vjp(
     func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """func(inputs) and vᵀ J, J being the Jacobian; `v` has the output's form (optional for a scalar)."""
+    """func(inputs) and vᵀ J, J being the Jacobian; `v` has the output's form (optional for one number)."""
     with enable_grad():
-        xs = _fresh(inputs, create_graph)
+        xs = _fresh("vjp", inputs, create_graph)
         ys = func(*xs)
-        shares = _grads("vjp", _tuple(ys), xs, None if v is None else _tuple(v), create_graph, strict)
+        vs = _vector("vjp", v, _tuple("vjp", ys))
+        shares = _grads("vjp", _tuple("vjp", ys), xs, vs, create_graph, strict)
     return _result(ys, ys, create_graph), _result(shares, inputs, create_graph)
 
 
 def jvp(
     func: Func, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    """func(inputs) and J v; `v` has the inputs' form. Two reverse passes: J v = d(uᵀ J v)/du, for any u."""
+    """func(inputs) and J v; `v` has the inputs' form (optional for one number).
+
+    Two reverse passes: J v = d(uᵀ J v)/du, for any u.
+    """
     with enable_grad():
-        xs = _fresh(inputs, create_graph)
+        xs = _fresh("jvp", inputs, create_graph)
+        vs = _vector("jvp", v, xs)
         ys = func(*xs)
-        us = [_leaf(np.zeros_like(y.array)) for y in _tuple(ys)]
-        shares = _grads("jvp", _tuple(ys), xs, us, True, strict)
-        vs = [Tensor(np.ones_like(x.array)) for x in xs] if v is None else _tuple(v)
-        products = _grads(
-            "jvp",
-            [s for s in shares if s.requires_grad],
-            us,
-            [w for w, s in zip(vs, shares) if s.requires_grad],
-            create_graph,
-            False,
-        )
+        us = [_leaf(np.zeros_like(y.array)) for y in _tuple("jvp", ys)]
+        shares = _grads("jvp", _tuple("jvp", ys), xs, us, True, strict)
+        products = _grads("jvp", shares, us, vs, create_graph, False)
     return _result(ys, ys, create_graph), _result(products, ys, create_graph)
 
 
-def jacobian(func: Func, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def jacobian(
+    func: Func,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """d func / d inputs: S + R for output shape S and input shape R (tuples of them, as the forms are)."""
+    if vectorize or strategy != "reverse-mode":
+        raise NotImplementedError("jacobian: vectorize and strategy='forward-mode' are not supported")
     with enable_grad():
-        xs = _fresh(inputs, create_graph)
+        xs = _fresh("jacobian", inputs, create_graph)
         ys = func(*xs)
-        rows = tuple(_blocks(y, xs, create_graph, strict) for y in _tuple(ys))
+        rows = tuple(_blocks(y, xs, create_graph, strict) for y in _tuple("jacobian", ys))
     rows = tuple(_result(blocks, inputs, create_graph) for blocks in rows)
     return rows if isinstance(ys, tuple) else rows[0]
 
 
-def hessian(func: Func, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def hessian(
+    func: Func, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False
+) -> Any:
     """d² func / d inputs², for a scalar function: shape R + R (a tuple of tuples for a tuple of inputs)."""
 
     def slope(*xs: Tensor) -> Any:
-        y = func(*xs)
-        if not isinstance(y, Tensor) or y.numel() != 1:
-            raise RuntimeError("hessian: func must return one number")
-        shares = _grads("hessian", [y.reshape(())], xs, None, True, strict)
-        return tuple(shares) if isinstance(inputs, tuple) else shares[0]
+        return _result(_slopes("hessian", func, xs, strict)[1], inputs, True)
 
-    return jacobian(slope, inputs, create_graph)
+    return jacobian(slope, inputs, create_graph, strict, vectorize)
 
 
 def hvp(
@@ -77,43 +82,69 @@ def hvp(
 ) -> tuple[Any, Any]:
     """func(inputs) and H v, H being the Hessian of the scalar `func`; `v` has the inputs' form."""
     with enable_grad():
-        xs = _fresh(inputs, create_graph)
-        y = func(*xs)
-        slopes = _grads("hvp", [y], xs, None, True, strict)
-        vs = [Tensor(np.ones_like(x.array)) for x in xs] if v is None else _tuple(v)
-        live = [(s, w) for s, w in zip(slopes, vs) if s.requires_grad]
-        products = _grads("hvp", [s for s, _ in live], xs, [w for _, w in live], create_graph, strict)
+        xs = _fresh("hvp", inputs, create_graph)
+        vs = _vector("hvp", v, xs)
+        y, slopes = _slopes("hvp", func, xs, strict)
+        products = _grads("hvp", slopes, xs, vs, create_graph, strict)
     return _result(y, y, create_graph), _result(products, inputs, create_graph)
 
 
-def _tuple(x: Any) -> tuple[Any, ...]:
-    return x if isinstance(x, tuple) else tuple(x) if isinstance(x, list) else (x,)
+def _tuple(what: str, x: Any) -> tuple[Tensor, ...]:
+    xs = x if isinstance(x, tuple) else (x,)
+    for each in xs:
+        if not isinstance(each, Tensor):
+            kind = type(each).__name__
+            raise TypeError(f"{what}: inputs, v and outputs are a tensor or a tuple of tensors, not {kind}")
+    return xs
+
+
+def _vector(what: str, v: Any, form: Any) -> list[Tensor]:
+    """`v` as a list of tensors shaped like those of `form`; a 1 if that is one number."""
+    if v is None:
+        if len(form) != 1 or form[0].numel() != 1:
+            raise RuntimeError(f"{what}: v can only be left out for a single tensor with a single element")
+        return [Tensor(np.ones_like(form[0].array))]
+    vs = _tuple(what, v)
+    if [x.shape for x in vs] != [x.shape for x in form]:
+        raise RuntimeError(f"{what}: v has shapes {[x.shape for x in vs]}, not {[x.shape for x in form]}")
+    return list(vs)
 
 
 def _leaf(array: Any) -> Tensor:
     return Tensor(array).requires_grad_()
 
 
-def _fresh(inputs: Any, create_graph: bool) -> list[Tensor]:
+def _fresh(what: str, inputs: Any, create_graph: bool) -> list[Tensor]:
     """Tensors to differentiate by: in the caller's graph only if that is to be differentiated further."""
-    return [x.view_as(x) if create_graph and x.requires_grad else _leaf(x.array) for x in _tuple(inputs)]
+    return [
+        x.view_as(x) if create_graph and x.requires_grad else _leaf(x.array) for x in _tuple(what, inputs)
+    ]
+
+
+def _slopes(what: str, func: Func, xs: Any, strict: bool) -> tuple[Tensor, list[Tensor]]:
+    """The one number that `func` returns, and its recorded gradients."""
+    y = func(*xs)
+    if not isinstance(y, Tensor) or y.numel() != 1:
+        raise RuntimeError(f"{what}: func must return a tensor with a single element")
+    slopes = _grads(what, [y], xs, [Tensor(np.ones_like(y.array))], True, strict)
+    if strict and not all(s.requires_grad for s in slopes):
+        raise RuntimeError(f"{what}: strict=True, and the gradient does not depend on the inputs")
+    return y, slopes
 
 
 def _grads(what: str, ys: Any, xs: Any, vs: Any, create: bool, strict: bool) -> list[Tensor]:
-    pairs = [(y, v) for y, v in zip(ys, vs or [None] * len(ys)) if y.requires_grad]
-    if not pairs:
-        shares: Any = [None] * len(xs)
-    else:
-        given = [v for _, v in pairs]
-        shares = grad(
-            [y for y, _ in pairs], xs, given, retain_graph=True, create_graph=create, allow_unused=True
-        )
+    """Σ vᵀ dy/dx for each x, zeros where nothing depends on it."""
+    live = [(y, v) for y, v in zip(ys, vs) if y.requires_grad]
+    shares: Any = [None] * len(xs)
+    if live:
+        roots, factors = zip(*live)
+        shares = grad(roots, xs, factors, retain_graph=True, create_graph=create, allow_unused=True)
     if strict and any(s is None for s in shares):
         raise RuntimeError(f"{what}: strict=True, and the result does not depend on every input")
     return [Tensor(np.zeros_like(x.array)) if s is None else s for s, x in zip(shares, xs)]
 
 
-def _blocks(y: Tensor, xs: list[Tensor], create: bool, strict: bool) -> list[Tensor]:
+def _blocks(y: Tensor, xs: list[Tensor], create: bool, strict: bool) -> list[Any]:
     """dy/dx for each x, one reverse pass for each element of y."""
     rows = []
     for k in range(y.numel()):
@@ -122,10 +153,12 @@ def _blocks(y: Tensor, xs: list[Tensor], create: bool, strict: bool) -> list[Ten
         rows.append(_grads("jacobian", [y], xs, [Tensor(unit.reshape(y.shape))], create, strict))
     if not rows:
         return [Tensor(np.zeros(y.shape + x.shape, y.dtype)) for x in xs]
-    return [np.reshape(np.stack([row[i] for row in rows]), y.shape + x.shape) for i, x in enumerate(xs)]
+    stacks: list[Any] = [np.stack([row[i] for row in rows]) for i in range(len(xs))]
+    return [stack.reshape(y.shape + x.shape) for stack, x in zip(stacks, xs)]
 
 
 def _result(values: Any, form: Any, create_graph: bool) -> Any:
     """`values` in the form of `form`: a tuple or one tensor, cut off from the graph unless it is wanted."""
-    values = tuple(x if create_graph else x.detach() for x in _tuple(values))
+    values = values if isinstance(values, (tuple, list)) else [values]
+    values = tuple(x if create_graph else x.detach() for x in values)
     return values if isinstance(form, tuple) else values[0]

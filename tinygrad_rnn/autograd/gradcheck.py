@@ -126,8 +126,8 @@ def _check_output(
             row, column = np.argwhere(off)[0]
             raise GradcheckError(
                 f"gradcheck: d output {o} [{row}] / d input {i} {np.unravel_index(column, x.shape)}: "
-                f"backward gives {analytical[row, column]:.9g}, finite differences {numerical[row, column]:.9g} "
-                f"({off.sum()} of {off.size} entries differ)"
+                f"backward gives {analytical[row, column]:.9g}, finite differences "
+                f"{numerical[row, column]:.9g} ({off.sum()} of {off.size} entries differ)"
             )
 
 

@@ -15,7 +15,7 @@ from .primitive import Node
 def own(g: Any, dtype: Any) -> Any:
     """The gradient `g` as a tensor that shares memory with nothing; recorded if `g` is."""
     if isinstance(g, Tensor) and g.requires_grad:
-        return np.copy(g)  # type: ignore[call-overload]
+        return np.copy(g)
     return Tensor(np.array(getattr(g, "array", g), dtype))
 
 

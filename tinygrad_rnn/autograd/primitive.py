@@ -67,17 +67,13 @@ class Node:
 
     primitive: Primitive
     order: int  # a later node never feeds an earlier one
-    parents: (
-        list[Node | Tensor | None] | None
-    )  # of each input: its node, the leaf itself, or None; None: freed
+    parents: Any  # of each input: its node, the leaf itself, or None; None instead of the list: freed
     inputs: Sequence[Any]  # the arrays, for those that a rule reads; else the parent, which knows the shape
-    static: dict[str, Any]
+    static: Any
     output: Any  # the array, if a rule reads it
     shape: tuple[int, ...]
-    memories: list[Memory]  # of all that is kept: none may be written before the rules have run
-    extras: (
-        dict[str, Any] | None
-    )  # what few nodes have: hooks, a tensor to give its gradient to, the user's line
+    memories: Sequence[Memory]  # of all that is kept: none may be written before the rules have run
+    extras: dict[str, Any] | None  # what few nodes have: hooks, who retains the gradient, the user's line
 
     @property
     def name(self) -> str:

@@ -101,9 +101,11 @@ class GatedCell(Cell):
                 f"{cls.__name__}: input_size {input_size} and hidden_size {hidden_size} must be positive"
             )
         rows = cls.gates * hidden_size
-        shapes = {"weight_ih": (rows, input_size), "weight_hh": (rows, proj_size or hidden_size)}
-        biases = {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
-        return shapes | biases | ({"weight_hr": (proj_size, hidden_size)} if proj_size else {})
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size)}
+        shapes["weight_hh"] = (rows, proj_size or hidden_size)
+        if bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        return shapes | ({"weight_hr": (proj_size, hidden_size)} if proj_size else {})
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, uniform in ±1/√H."""

@@ -70,11 +70,12 @@ def rows_of(mask: Array) -> Rows:
 def mask_of(lengths: Any, T: int) -> Array:
     """mask[t, b]: whether step t < lengths[b]."""
     lengths = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
-    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+    if lengths.ndim != 1 or (lengths.dtype.kind not in "iu" and lengths.size):
         raise ValueError(f"lengths: expected a list of integers, one for each sequence, got {lengths!r}")
     if lengths.size and not 0 <= lengths.min() <= lengths.max() <= T:
         raise ValueError(f"lengths: {lengths.tolist()} must lie between 0 and the {T} steps of the batch")
-    return np.arange(T)[:, None] < lengths
+    mask: Array = np.arange(T)[:, None] < lengths
+    return mask
 
 
 def pack(xs: Tensor, rows: Rows) -> PackedSequence:
