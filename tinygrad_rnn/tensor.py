@@ -181,14 +181,15 @@ class Tensor(TensorMethods):
         return self
 
     @property
-    def is_view(self) -> bool:
-        """Whether a living tensor, of which this is a view, would have to see what is written here."""
+    def source(self) -> Tensor | None:
+        """The living tensor of which this is a view, which has to see what is written here."""
         origin = self.origin
         while origin is not None:
-            if origin[0]() is not None:
-                return True
+            whole: Tensor | None = origin[0]()
+            if whole is not None:
+                return whole
             origin = origin[1]
-        return False
+        return None
 
     def become(self, result: Tensor) -> Tensor:
         """Take on values and history of `result`: what an operation in place does to a recorded tensor."""

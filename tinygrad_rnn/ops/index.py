@@ -7,6 +7,7 @@ autograd/contributions.py) and `put` (x with values replaced at an index).
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -106,7 +107,11 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
     index = plain(index, input.shape)
     value = tensor_of("x[index] = value", value, input.dtype)
     if mode.enabled and (input.requires_grad or value.requires_grad):
-        input.become(_assigned(input, index, value))
+        refuse_leaf(input)
+        extra = value.ndim - input.array[index].ndim  # NumPy passes over leading dimensions of size 1
+        value = value.reshape(value.shape[extra:]) if extra > 0 else value
+        reuse = not input.memory.shared and input.array.base is None  # no one can tell that it is overwritten
+        change(input, put(input, value, index=index, reuse=reuse))
         return
     try:
         input.array[index] = value.array
@@ -115,21 +120,40 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
     input.touch()
 
 
-def _assigned(input: Tensor, index: Any, value: Tensor) -> Tensor:
-    if input.requires_grad and input.node is None:
+def refuse_leaf(tensor: Tensor) -> None:
+    """Raise if `tensor` is a leaf that requires a gradient, and operations are recorded."""
+    if mode.enabled and tensor.requires_grad and tensor.node is None:
         raise RuntimeError(
-            "x[index] = value: x is a leaf that requires a gradient; write y = x.clone(); y[index] = value, "
+            "in place: the tensor is a leaf that requires a gradient; write y = x.clone() and change y, "
             "or, to overwrite a parameter, do it under no_grad()"
         )
-    if input.is_view:
+
+
+def change(tensor: Tensor, result: Tensor) -> None:
+    """`tensor` takes on a recorded `result`; so does, in its place, the tensor of which it is a view."""
+    whole, shown = tensor.source, tensor.array
+    if whole is None:
+        tensor.become(result)
+        return
+    refuse_leaf(whole)
+    if (
+        not whole.array.flags.c_contiguous
+        or 0 in shown.strides
+        or whole.requires_grad
+        and not tensor.requires_grad
+    ):
         raise RuntimeError(
-            "x[i][j] = value: x[i] is a view, and x would not see a value that passes a gradient; "
-            "write x[i, j] = value, or assign to a clone()"
+            "in place: this view cannot pass a gradient on to what it is a view of; change a clone()"
         )
-    extra = value.ndim - input.array[index].ndim  # NumPy passes over leading dimensions of size 1
-    value = value.reshape(value.shape[extra:]) if extra > 0 else value
-    reuse = not input.memory.shared and input.array.base is None  # no one can tell that it is overwritten
-    return put(input, value, index=index, reuse=reuse)
+    start = shown.ctypes.data - whole.array.ctypes.data
+    places: Any = start // shown.itemsize  # of the view's elements, among those of the whole
+    for n, stride in zip(shown.shape, shown.strides):
+        places = np.add.outer(places, np.arange(n) * (stride // shown.itemsize))
+    changed = put(whole.reshape(-1), result.reshape(-1), index=places.reshape(-1), reuse=False)
+    change(whole, changed.reshape(whole.shape))
+    tensor.array = np.ndarray(shown.shape, shown.dtype, whole.array, start, shown.strides)
+    tensor.memory, tensor.origin = whole.memory, (ref(whole), whole.origin)
+    tensor.node, tensor._requires_grad = result.node, True
 
 
 # --- by number along a dimension

@@ -17,7 +17,7 @@ from ..device import device as Device
 from ..tensor import Tensor, method
 from . import elementwise, index, reduce, shape
 from .create import rng_of
-from .index import assign
+from .index import assign, change, refuse_leaf
 from .inputs import cast, named
 
 IN_PLACE = {
@@ -29,14 +29,6 @@ IN_PLACE = {
 }
 RESHAPING = {shape: "squeeze t transpose unsqueeze"}
 OPERATORS = {"add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "pow": "pow_"}  # += and its like
-
-
-def refuse_leaf(tensor: Tensor) -> None:
-    """Raise if `tensor` is a leaf that requires a gradient, and operations are recorded."""
-    if mode.enabled and tensor.requires_grad and tensor.node is None:
-        raise RuntimeError(
-            "in-place operation on a leaf that requires a gradient: do it under no_grad(), or use y = x + …"
-        )
 
 
 def write(tensor: Tensor, values: Tensor) -> Tensor:
@@ -51,11 +43,8 @@ def write(tensor: Tensor, values: Tensor) -> Tensor:
             f"in-place operation: a result of shape {values.shape} does not fit into {tensor.shape}"
         )
     if mode.enabled and (tensor.requires_grad or values.requires_grad):
-        if tensor.is_view:
-            raise RuntimeError(
-                "in-place operation with a gradient on a view: use the operation that makes a new tensor"
-            )
-        return tensor.become(cast(values, tensor.dtype))
+        change(tensor, cast(values, tensor.dtype))
+        return tensor
     np.copyto(tensor.array, values.array, casting="unsafe")
     tensor.touch()
     return tensor
