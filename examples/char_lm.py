@@ -43,7 +43,8 @@ def open_checkpoint(path: str, training: dict[str, Any]) -> dict[str, Any]:
         raise Refused(f"--resume: {path}: {error.strerror}") from error
     except ValueError as error:
         raise Refused(f"--resume: {error}") from error
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+    ours = isinstance(saved, dict) and saved.get("format") == FORMAT
+    if not ours or set(saved.get("options", ())) != set(DEFAULTS):
         raise Refused(f"--resume: {path} is not a checkpoint of this program")
     for name, value in training.items():
         before = saved["options"][name]
@@ -63,7 +64,7 @@ def start(args: argparse.Namespace, corpus: Corpus) -> Run:
             f"the text is too short: {len(corpus.train):,} characters of it are for training, but --batch "
             f"{options['batch']} and --seq-len {options['seq_len']} take more than {chunk:,}"
         )
-    if saved and saved["text"] != corpus.digest:
+    if saved and saved.get("text") != corpus.digest:
         raise Refused(f"--resume: the run in {args.resume} has another text; give the same --text")
     run = Run(options, corpus)
     if saved:

@@ -133,9 +133,10 @@ def test_a_damaged_checkpoint_is_refused_and_left_alone(text, checkpoint, capsys
 
 def test_a_foreign_file_is_refused(text, tmp_path, capsys):
     assert "not a file that save wrote" in refused(capsys, "--text", text, "--resume", text)
-    tg.save({"model": tg.ones(3)}, tmp_path / "other")
-    message = refused(capsys, "--text", text, "--resume", tmp_path / "other")
-    assert "not a checkpoint of this program" in message
+    for content in ([1, 2], {"model": tg.ones(3)}, {"format": char_lm.FORMAT}):
+        tg.save(content, tmp_path / "other")
+        message = refused(capsys, "--text", text, "--resume", tmp_path / "other")
+        assert "not a checkpoint of this program" in message
     assert "No such file" in refused(capsys, "--text", text, "--resume", tmp_path / "absent")
 
 
