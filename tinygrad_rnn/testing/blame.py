@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,12 +23,18 @@ class Call(NamedTuple):
 
     name: str
     operation: Callable[..., Any]
+    arguments: Sequence[str]
     inputs: tuple[Any, ...]
 
     @property
     def kind(self) -> str:
         """Calls of one kind are examined once."""
-        return f"{self.name} of {[getattr(x, 'shape', x) for x in self.inputs]}"
+        return f"{self.name} of {', '.join(str(getattr(x, 'shape', x)) for x in self.inputs)}"
+
+    def leaves(self) -> dict[str, Tensor]:
+        """The inputs that require a gradient, by the names that the operation gives them."""
+        names = [*self.arguments, *(f"argument {i}" for i in range(len(self.arguments), len(self.inputs)))]
+        return {name: x for name, x in zip(names, self.inputs) if isinstance(x, Tensor) and x.requires_grad}
 
 
 def culprit(probe: Probe, second: bool = False) -> str:
@@ -46,11 +53,8 @@ def culprit(probe: Probe, second: bool = False) -> str:
 
 
 def _examined(call: Call, second: bool) -> Checked | None:
-    leaves = {
-        f"argument {i}": x for i, x in enumerate(call.inputs) if isinstance(x, Tensor) and x.requires_grad
-    }
     try:
-        with Probe(call.operation, call.inputs, leaves) as probe:
+        with Probe(call.operation, call.inputs, call.leaves()) as probe:
             if not second:
                 return examine(probe, Options(limit=24))
             with gradient_of(probe, 0) as slopes:
@@ -67,11 +71,13 @@ def recorded() -> Iterator[list[Call]]:
 
     def logged(primitive: Any, inputs: Any, arrays: Any, static: Any, out: Any) -> None:
         fixed = {**static, "reuse": False} if "reuse" in static else static
-        calls.append(Call(primitive.name, lambda *xs: recording.apply(primitive, xs, fixed), _copies(inputs)))
+        names = [] if primitive.variadic else _parameters(primitive.rules[0], skip=2)
+        again = lambda *xs: recording.apply(primitive, xs, fixed)  # noqa: E731
+        calls.append(Call(primitive.name, again, names, _copies(inputs)))
         record(primitive, inputs, arrays, static, out)
 
     def logged_attach(cls: Any, ctx: Any, args: Any, outputs: Any) -> None:
-        calls.append(Call(cls.__name__, cls.apply, _copies(args)))
+        calls.append(Call(cls.__name__, cls.apply, _parameters(cls.forward, skip=1), _copies(args)))
         attach.__func__(cls, ctx, args, outputs)
 
     recording.record, Function._attach = logged, classmethod(logged_attach)  # type: ignore[assignment, method-assign]
@@ -79,6 +85,12 @@ def recorded() -> Iterator[list[Call]]:
         yield calls
     finally:
         recording.record, Function._attach = record, attach  # type: ignore[method-assign]
+
+
+def _parameters(function: Any, skip: int) -> list[str]:
+    """The names of the positional parameters, without the first `skip` and without leading underscores."""
+    called = inspect.signature(function).parameters.values()
+    return [p.name.lstrip("_") for p in called if p.kind is p.POSITIONAL_OR_KEYWORD][skip:]
 
 
 def _copies(inputs: Any) -> tuple[Any, ...]:

@@ -50,13 +50,14 @@ class Checked:
 
 
 class WrongGradient(GradcheckError, AssertionError):
-    """A gradient differs from the derivative. `wrong` holds every entry that does, `inputs` what was
-    given.
+    """A gradient differs from the derivative: `wrong` holds every entry that does, `inputs` what was given.
+
+    `summary` is the message without the code that reproduces it.
     """
 
-    def __init__(self, message: str, wrong: Sequence[Entry], inputs: Sequence[Any]) -> None:
-        super().__init__(message)
-        self.wrong, self.inputs = list(wrong), list(inputs)
+    def __init__(self, summary: str, code: str, wrong: Sequence[Entry], inputs: Sequence[Any]) -> None:
+        super().__init__(f"{summary}\nto reproduce:\n{code}")
+        self.summary, self.wrong, self.inputs = summary, list(wrong), list(inputs)
 
 
 def wrong_gradient(what: str, probe: Probe, result: Checked, culprit: str) -> WrongGradient:
@@ -74,8 +75,8 @@ def wrong_gradient(what: str, probe: Probe, result: Checked, culprit: str) -> Wr
     lines.append(f"        central differences   {worst.central:.17g}")
     if culprit:
         lines.append(f"    {culprit}")
-    lines += ["to reproduce:", *("    " + line for line in reproduction(what, probe))]
-    return WrongGradient("\n".join(lines), wrong, probe.inputs)
+    code = "\n".join("    " + line for line in reproduction(what, probe))
+    return WrongGradient("\n".join(lines), code, wrong, probe.inputs)
 
 
 def pattern(wrong: Sequence[Entry]) -> str:

@@ -11,7 +11,6 @@ from ...nn.recurrent import advance, each
 from ...tensor import Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import tensors_in
-from ..report import WrongGradient
 from .case import Case, leaf
 from .law import Differs, same
 
@@ -35,7 +34,7 @@ def _checked(check: Any, case: Case, steps: int) -> None:
     )
     if quick.wrong:
         check(cell_over_time, inputs, parameters=case.cell, limit=200)
-        raise WrongGradient(f"{check.__name__}: {quick.wrong[0]}", quick.wrong, inputs)
+        raise Differs(f"{check.__name__}, along random directions only: {quick.wrong[0]}")
 
 
 def backward_is_the_derivative(case: Case) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...tensor import Array, Tensor
+from ..report import WrongGradient
 
 Law = Callable[[Any], str | None]  # a string: why the law does not apply to this case
 
@@ -115,6 +116,9 @@ def tried(law: Law, case: Any) -> tuple[str, str]:
     try:
         why = law(case)
     except Exception as error:
-        told = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-        return "broken", told
+        if isinstance(error, WrongGradient):
+            return "broken", error.summary
+        return "broken", str(error) if isinstance(
+            error, AssertionError
+        ) else f"{type(error).__name__}: {error}"
     return ("held", "") if why is None else ("not applicable", why)
