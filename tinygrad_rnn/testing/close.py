@@ -64,7 +64,15 @@ def _pairs(place: str, actual: Any, expected: Any) -> list[tuple[str, Tensor, Te
         return [
             pair for i, (a, b) in enumerate(zip(actual, expected)) for pair in _pairs(f"{place}[{i}]", a, b)
         ]
-    return [(place, as_tensor(actual), as_tensor(expected))]
+    return [
+        (
+            place,
+            *(
+                Tensor(np.asarray(x)) if isinstance(x, (int, float)) else as_tensor(x)
+                for x in (actual, expected)
+            ),
+        )
+    ]
 
 
 def _fault(

@@ -38,7 +38,7 @@ def _logaddexp(a: Any, b: Any) -> Any:
 def _erf(x: Any) -> Any:
     """erf(x + ih) to first order in h, from the integral that defines it: d erf/dx = 2/√π exp(-x²)."""
     real = np.real(x)
-    value = np.frompyfunc(math.erf, 1, 1)(real).astype(real.dtype)
+    value = np.asarray(np.frompyfunc(math.erf, 1, 1)(real), real.dtype)
     return value + 1j * np.imag(x) * (2 / math.sqrt(math.pi) * np.exp(-real * real))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..ops import cat, exp, logaddexp, matmul, sigmoid, sin, tanh
 from ..tensor import Tensor
+from .report import code
 
 Instruction = tuple[Any, ...]
 
@@ -91,4 +92,4 @@ class RandomGraph:
         return tuple(registers[r] for r in self.results)
 
     def __repr__(self) -> str:
-        return f"RandomGraph({self.inputs}, {self.program})"
+        return f"RandomGraph({self.inputs}, {code(self.program)})"

@@ -31,6 +31,7 @@ class LawBroken(AssertionError):
 def same(what: str, got: Any, want: Any, exact: bool = False) -> None:
     """Raise Differs unless two arrays (or tensors) are equal: within rounding, or to the last bit."""
     a, b = (np.asarray(x.array if isinstance(x, Tensor) else x) for x in (got, want))
+    a, b = (x.astype(int) if x.dtype.kind == "b" else x for x in (a, b))
     if a.shape != b.shape:
         raise Differs(f"{what}: shape {a.shape} instead of {b.shape}")
     allowed = 0.0 if exact else CLOSE * max(1.0, float(np.abs(b[np.isfinite(b)]).max(initial=0)))

@@ -143,7 +143,7 @@ def _read_only(x: Array) -> Array:
 
 
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
-    "transposed": np.asfortranarray,
+    "transposed": lambda x: np.array(x, order="F"),
     "with gaps": _with_gaps,
     "backwards": _backwards,
     "read-only": _read_only,

@@ -23,20 +23,25 @@ def a_missing_state_is_the_initial_one(case: Case) -> None:
     """state=None equals the cell's initial state, which is zeros unless it is learned: one step and
     many, values and gradients.
     """
-    B, D = case.xs.shape[1:]
-    given = case.cell.initial_state(B, Tensor(case.xs.reshape(-1, D)))
+    given = _initial(case)
     if not any(s.requires_grad for s in tensors_in(given)):
         for k, s in enumerate(tensors_in(given)):
             same(f"initial state {k}", s.array, np.zeros_like(s.array), exact=True)
-    _same_without("the run", case, case.run(lengths=case.lengths), given)
+    _same_without("the run", case, case.run(lengths=case.lengths))
     if len(case.xs):
-        _same_without("one step", case, lambda xs, s: _one_step(case.cell, xs[0], s), given)
+        _same_without("one step", case, lambda xs, s: _one_step(case.cell, xs[0], s))
 
 
-def _same_without(what: str, case: Case, run: Run, given: Any) -> None:
-    """Running without a state equals running from the `given` one."""
+def _initial(case: Case) -> Any:
+    """What the cell says its initial state is."""
+    _, B, D = case.xs.shape
+    return case.cell.initial_state(B, Tensor(case.xs.reshape(-1, D)))
+
+
+def _same_without(what: str, case: Case, run: Run) -> None:
+    """Running without a state equals running from the initial one."""
     missing = case.see(lambda xs, _: run(xs, None), case.xs, case.state)
-    explicit = case.see(lambda xs, _: run(xs, given), case.xs, case.state, missing.u, missing.v)
+    explicit = case.see(lambda xs, _: run(xs, _initial(case)), case.xs, case.state, missing.u, missing.v)
     same(f"outputs of {what} without a state", missing.ys, explicit.ys)
     for k, (got, want) in enumerate(zip(missing.last, explicit.last)):
         same(f"last state {k} of {what} without a state", got, want)
@@ -53,7 +58,8 @@ def every_parameter_matters(case: Case) -> str | None:
     """Every parameter gets a gradient that is not zero everywhere."""
     if len(case.xs) < 2:
         return "too few steps in this case"
-    seen = case.see(case.run(), case.xs, case.state)
+    run = case.run()
+    seen = case.see(lambda xs, _: run(xs, None), case.xs, case.state)
     for name, g in parameters_in(seen.grads).items():
         if not g.any():
             raise Differs(f"the gradient of {name} is zero everywhere")

@@ -38,7 +38,7 @@ def layouts(draw: st.DrawFn, array: Array) -> Array:
     """
     kind = draw(st.sampled_from(["in order", "columns first", "every second", "backwards", "at an offset"]))
     if kind == "columns first":
-        return np.asfortranarray(array)
+        return np.array(array, order="F")
     if kind == "every second" and array.ndim:
         wide = np.repeat(array, 2, axis=-1)
         return wide[..., ::2]

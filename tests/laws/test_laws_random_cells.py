@@ -1,0 +1,53 @@
+"""Every law, for cells composed of random operations, and for ours at random sizes: the loop and the engine keep them all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from tinygrad_rnn import nn
+from tinygrad_rnn.testing import LAWS
+from tinygrad_rnn.testing import strategies as some
+from tinygrad_rnn.testing.laws.law import tried
+
+EXAMPLES = settings.default.max_examples
+COSTLY = {"second_derivatives": 4, "a_detached_state_truncates": 2, "real_time_recurrent_learning": 2}
+
+
+@st.composite
+def our_cells(draw):
+    """RNNCell (tanh and relu), LSTMCell and GRUCell of any size, with and without biases, weights larger than at birth."""
+    kind = draw(st.sampled_from([nn.RNNCell, nn.RNNCell, nn.LSTMCell, nn.GRUCell]))
+    options = {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))} if kind is nn.RNNCell else {}
+    D, H = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    cell = kind(D, H, bias=draw(st.booleans()), **options).double()
+    for p in cell.parameters():
+        p.array *= 1.5
+    return cell
+
+
+def keeps(law, case):
+    note(case.sizes)
+    found, told = tried(law, case)
+    assert found != "broken", told
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_random_cells_keep_the_law(name):
+    @settings(max_examples=max(EXAMPLES // COSTLY.get(name, 1), 1))
+    @given(some.cases(some.cells()))
+    def kept(case):
+        keeps(LAWS[name], case)
+
+    kept()
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_our_cells_keep_the_law(name):
+    @settings(max_examples=max(EXAMPLES // COSTLY.get(name, 1), 1))
+    @given(some.cases(our_cells()))
+    def kept(case):
+        keeps(LAWS[name], case)
+
+    kept()

@@ -1,0 +1,181 @@
+"""check_cell: it passes what is right, and names the law that each wrong cell breaks."""
+
+from __future__ import annotations
+
+import pytest
+from wrong_cells import WRONG, Elman, HandWritten
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, testing
+from tinygrad_rnn.autograd import engine
+from tinygrad_rnn.testing import LAWS, LawBroken, check_cell
+
+OURS = [
+    nn.RNNCell,
+    nn.LSTMCell,
+    nn.GRUCell,
+    nn.RNNCell(3, 4, nonlinearity="relu"),
+    nn.GRUCell(2, 3, bias=False),
+]
+
+
+@pytest.mark.parametrize(
+    "cell", [*OURS, Elman, HandWritten], ids=lambda cell: getattr(cell, "__name__", repr(cell))
+)
+def test_a_right_cell_keeps_every_law(cell):
+    verdict = check_cell(cell)
+    assert set(verdict) == set(LAWS)
+    strays = {name: result for name, result in verdict.items() if result != "held"}
+    assert set(strays) <= {"two_biases_are_one"}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_cell_breaks_its_laws(name):
+    cell, laws, options = WRONG[name]
+    with pytest.raises(LawBroken) as caught:
+        check_cell(cell, laws=laws, **options)
+    assert set(laws) == set(caught.value.laws)
+    for law in laws:
+        assert f"breaks the law {law}: {testing.laws.law.statement(LAWS[law])}" in str(caught.value)
+
+
+def test_every_law_is_broken_by_something():
+    by_cells = {law for _, laws, _ in WRONG.values() for law in laws}
+    by_engines = {"gradients_accumulate", "gradients_share_no_memory", "a_detached_state_truncates"}
+    assert by_cells | by_engines == set(LAWS)
+
+
+def test_an_engine_that_overwrites_gradients_is_noticed(monkeypatch):
+    monkeypatch.setattr(
+        engine, "accumulate", lambda leaf, g: setattr(leaf, "grad", tg.Tensor(getattr(g, "array", g).copy()))
+    )
+    with pytest.raises(LawBroken, match="the gradient of xs, after two passes,") as caught:
+        check_cell(nn.GRUCell, laws=["gradients_accumulate", "gradients_share_no_memory"])
+    assert caught.value.laws == ["gradients_accumulate"]
+
+
+def test_an_engine_that_hands_out_its_own_memory_is_noticed(monkeypatch):
+    monkeypatch.setattr(engine, "accumulate", lambda leaf, g: setattr(leaf, "grad", tg.Tensor(leaf.array)))
+    with pytest.raises(LawBroken, match="the gradient of xs shares memory with xs"):
+        check_cell(nn.GRUCell, laws=["gradients_share_no_memory"])
+
+
+def test_a_detach_that_does_not_is_noticed(monkeypatch):
+    monkeypatch.setattr(tg.Tensor, "detach", lambda self: self)
+    with pytest.raises(LawBroken, match="a_detached_state_truncates") as caught:
+        check_cell(nn.GRUCell, laws=["a_detached_state_truncates"])
+    assert caught.value.laws == ["a_detached_state_truncates"]
+
+
+def test_the_message_says_what_differs_and_how_to_see_it_again():
+    with pytest.raises(LawBroken) as caught:
+        check_cell(WRONG["RecurrentWeightNotTransposed"][0], laws=["backward_is_the_derivative"])
+    told = str(caught.value)
+    for part in (
+        "d output",
+        "backward",
+        "complex step",
+        "central differences",
+        "the operation at fault is Step",
+        "/ d h[",
+    ):
+        assert part in told
+    again = told.split("to reproduce: ")[1].split("  #")[0]
+    with pytest.raises(LawBroken) as second:
+        eval(
+            again,
+            {
+                "check_cell": check_cell,
+                "RecurrentWeightNotTransposed": WRONG["RecurrentWeightNotTransposed"][0],
+            },
+        )
+    assert str(second.value) == told
+
+
+def test_what_breaks_several_laws_in_one_way_is_told_once():
+    with pytest.raises(LawBroken) as caught:
+        check_cell(WRONG["Crashes"][0])
+    assert str(caught.value).count("RuntimeError: this cell does nothing but fail") == 1
+    assert "two_biases_are_one" in caught.value.laws
+
+
+def test_a_module_called_as_pytorch_cells_are_is_a_cell_too():
+    class Plain(nn.Module):
+        def __init__(self, input_size, hidden_size):
+            super().__init__()
+            self.inner = nn.LSTMCell(input_size, hidden_size)
+
+        def forward(self, x, state=None):
+            return self.inner(x, state)
+
+    assert check_cell(Plain, summed_biases=None)["layers_equal_loops"] == "held"
+
+    class SkipsABias(Plain):
+        def forward(self, x, state=None):
+            h, c = self.inner(x, state)
+            return (h, c) if state is not None else (h / 2, c)
+
+    with pytest.raises(LawBroken) as caught:
+        check_cell(SkipsABias(3, 2), input_size=3)
+    assert caught.value.laws == ["a_missing_state_is_the_initial_one"]
+
+
+def test_a_learned_initial_state_need_not_be_zero():
+    class Learned(Elman):
+        def __init__(self, input_size, hidden_size):
+            super().__init__(input_size, hidden_size)
+            self.start = nn.Parameter(tg.ones(1, hidden_size))
+
+        def initial_state(self, batch_size, like):
+            return self.start.expand(batch_size, self.hidden_size)
+
+    assert check_cell(Learned)["a_missing_state_is_the_initial_one"] == "held"
+
+
+def test_the_cell_and_the_world_stay_as_they_were():
+    cell = nn.GRUCell(3, 4)
+    before, noise = {name: p.array.copy() for name, p in cell.named_parameters()}, tg.get_rng_state()
+    check_cell(cell, laws=["rows_are_independent"])
+    assert all((p.array == before[name]).all() and p.grad is None for name, p in cell.named_parameters())
+    assert tg.get_rng_state().tolist() == noise.tolist()
+
+
+def test_parameters_can_be_kept():
+    cell = nn.RNNCell(2, 2).double()
+    cell.weight_ih.array[...] = 0
+    seen = []
+
+    class Spy(nn.Recurrent):
+        def __init__(self, cells, **options):
+            super().__init__(cells, **options)
+            seen.append(self.cells[0].weight_ih.array.copy())
+
+    check_cell(cell, over=Spy, keep_parameters=True, laws=["rows_are_independent"])
+    assert not any(weight.any() for weight in seen)
+    check_cell(cell, over=Spy, laws=["rows_are_independent"])
+    assert seen[-1].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "words"),
+    [
+        ([42], {}, TypeError, "expected a cell, a module or a class"),
+        (
+            [nn.GRUCell],
+            {"laws": ["no_such_law"]},
+            ValueError,
+            "no law 'no_such_law'; the laws are backward_is",
+        ),
+        ([nn.GRUCell], {"skip": ["no_such_law"]}, ValueError, "no law 'no_such_law'"),
+        ([nn.Identity()], {}, ValueError, "does not tell its input_size; pass input_size="),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments, options, error, words):
+    with pytest.raises(error, match=words):
+        check_cell(*arguments, **options)
+
+
+def test_the_verdict_prints_as_a_table():
+    assert str(check_cell(Elman, laws=["a_step_is_pure", "rows_are_independent"])) == (
+        "rows_are_independent  held\na_step_is_pure        held"
+    )

@@ -1,0 +1,409 @@
+"""check_op, check_module, check_optimizer: they pass what is right, and name the law that is broken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, optim
+from tinygrad_rnn.autograd import Function, is_grad_enabled
+from tinygrad_rnn.testing import LawBroken, check_module, check_op, check_optimizer, laws
+from tinygrad_rnn.testing.laws import modules, operations, optimizers
+
+
+def normal(*shape):
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+X = normal(3, 4)
+
+
+def broken(check, *arguments, **options):
+    """The laws that are broken, and the message."""
+    with pytest.raises(LawBroken) as caught:
+        check(*arguments, **options)
+    return caught.value.laws, str(caught.value)
+
+
+# --- operations
+
+
+@pytest.mark.parametrize(
+    ("fn", "reference", "examples", "static"),
+    [
+        (tg.tanh, np.tanh, [[X], [normal()], [normal(0, 3)]], {}),
+        (tg.mul, np.multiply, [[X, normal(4)], [normal(), X], [normal(0, 4), normal(1, 4)]], {}),
+        (
+            tg.matmul,
+            np.matmul,
+            [[X, normal(4, 2)], [normal(2, 3, 4), normal(4)], [normal(0, 4), normal(4, 2)]],
+            {},
+        ),
+        (tg.cumsum, lambda x, dim: np.cumsum(x, dim), [[X]], {"dim": 1}),
+        (tg.max, lambda x, dim: (x.max(dim), x.argmax(dim)), [[X]], {"dim": 0}),
+        (tg.where, np.where, [[X > 0, X, normal(4)]], {}),
+    ],
+    ids=["tanh", "mul", "matmul", "cumsum", "max", "where"],
+)
+def test_a_right_operation_keeps_every_law(fn, reference, examples, static):
+    verdict = check_op(fn, reference, *examples, **static)
+    assert verdict == dict.fromkeys(operations.LAWS, "held")
+
+
+def test_an_operation_on_integers_has_nothing_to_differentiate():
+    verdict = check_op(tg.add, np.add, [np.arange(3), np.arange(3)])
+    assert verdict["backward_is_the_derivative"] == "no float64 input"
+    assert verdict["values_are_the_references"] == "held"
+
+
+def test_a_wrong_value():
+    names, told = broken(check_op, lambda x: tg.sigmoid(2 * x), lambda x: 1 / (1 + np.exp(-x)), [X])
+    assert names == ["values_are_the_references"]
+    assert "output 0[" in told
+    assert "12 of 12 numbers differ" in told
+
+
+def test_too_many_outputs():
+    names, told = broken(check_op, lambda x: (x, x), lambda x: x, [X])
+    assert "values_are_the_references" in names
+    assert "2 outputs instead of 1" in told
+
+
+class Twice(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+def test_a_wrong_gradient():
+    names, told = broken(check_op, Twice.apply, lambda x: 2 * x, [X])
+    assert names == ["backward_is_the_derivative"]
+    assert "by the factor 0.5" in told
+    assert "d output[" in told
+
+
+def test_a_cut_gradient():
+    names, _ = broken(check_op, lambda x: x.detach() * 2, lambda x: 2 * x, [X])
+    assert names == ["backward_is_the_derivative", "second_derivatives"]
+
+
+def test_a_wrong_second_derivative():
+    names, _ = broken(check_op, lambda x: x * x.detach() * 2 - (x * x).detach(), lambda x: x * x, [X])
+    assert names == ["second_derivatives"]
+
+
+def test_a_gradient_that_depends_on_who_asks():
+    def forgets(a, b):
+        return (
+            a.detach() * b + a * b.detach() - (a * b).detach()
+            if a.requires_grad and b.requires_grad
+            else (a * b * 1).detach()
+        )
+
+    names, told = broken(check_op, forgets, np.multiply, [X, X], skip=["second_derivatives"])
+    assert names == ["gradients_do_not_depend_on_who_asks"]
+    assert "the gradient of argument 0, asked for alone,: none instead of one" in told
+
+
+def test_a_value_that_depends_on_grad_mode():
+    names, told = broken(check_op, lambda x: x * (2 if is_grad_enabled() else 3), lambda x: 2 * x, [X])
+    assert names == ["gradients_do_not_depend_on_who_asks"]
+    assert "under no_grad" in told
+
+
+def test_an_operation_that_reads_memory_instead_of_numbers():
+    def flat(x):
+        return tg.Tensor(x.array.ravel(order="K").reshape(x.shape)) * 1 + x - x
+
+    names, told = broken(check_op, flat, lambda x: x, [X], laws=["memory_layout_does_not_matter"])
+    assert names == ["memory_layout_does_not_matter"]
+    assert "of inputs transposed in memory" in told
+
+
+def test_an_operation_that_widens():
+    names, told = broken(check_op, lambda x: x.double() * 2, lambda x: 2 * x, [X])
+    assert names == ["float32_stays_float32"]
+    assert "output 0 of float32 inputs is float64" in told
+
+
+def test_an_operation_that_is_inexact_in_float32():
+    names, told = broken(check_op, lambda x: (x + 1e6) - 1e6, lambda x: (x + 1e6) - 1e6, [X])
+    assert names == ["float32_stays_float32"]
+    assert "in float32 off by" in told
+
+
+def test_an_operation_that_writes_into_its_input():
+    def writes(x):
+        y = tg.tanh(x)
+        x.array[...] = 0
+        return y
+
+    names, told = broken(check_op, writes, np.tanh, [X], laws=["nothing_is_written"])
+    assert names == ["nothing_is_written"]
+    assert "argument 0, afterwards," in told
+
+
+def test_the_call_that_reproduces_it_is_printed():
+    _, told = broken(
+        check_op, Twice.apply, lambda x: 2 * x, [np.array([1.5, 2.5])], laws=["backward_is_the_derivative"]
+    )
+    assert "[np.array([1.5, 2.5], np.float64).reshape((2,))], laws=['backward_is_the_derivative'])" in told
+
+
+# --- modules
+
+
+@pytest.mark.parametrize(
+    ("module", "x"),
+    [
+        (nn.Linear(3, 2), normal(4, 3)),
+        (nn.LayerNorm(4), X),
+        (nn.BatchNorm1d(3), normal(6, 3)),
+        (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.Linear(3, 2)), X),
+        (nn.LSTM(4, 2, bidirectional=True), normal(3, 2, 4)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_right_module_keeps_every_law(module, x):
+    assert check_module(module, [x]) == dict.fromkeys(modules.LAWS, "held")
+
+
+class Net(nn.Module):
+    """x W, W being 4 x 2."""
+
+    def __init__(self):
+        super().__init__()
+        self.W = nn.Parameter(tg.zeros(4, 2))
+        self.register_buffer("calls", tg.zeros(()))
+
+    def forward(self, x):
+        return x @ self.W
+
+
+def net(forward):
+    return type("Wrong", (Net,), {"forward": forward})()
+
+
+def counts(self, x):
+    self.calls += 1
+    return x @ self.W
+
+
+def writes(self, x):
+    self.W.array[...] *= 2
+    return x @ self.W
+
+
+def hides(self, x):
+    self.__dict__.setdefault("hidden", self.W.array.sum())
+    return x @ self.W + float(self.hidden)
+
+
+class Shares(Net):
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("module", "law", "words"),
+    [
+        (net(lambda self, x: Twice.apply(x @ self.W)), "backward_is_the_derivative", "by the factor 0.5"),
+        (net(lambda self, x: x @ (self.W * self.W.detach())), "second_derivatives", "gradgradcheck"),
+        (
+            net(lambda self, x: x @ self.W.detach() + 0 * self.W.sum()),
+            "every_parameter_matters",
+            "W is zero everywhere",
+        ),
+        (net(lambda self, x: x * 1), "every_parameter_matters", "the gradient of W is missing"),
+        (
+            net(lambda self, x: x @ self.W + tg.rand(1)),
+            "evaluation_is_deterministic",
+            "the state of the default generator",
+        ),
+        (net(counts), "evaluation_is_deterministic", "the buffer calls, after two calls,"),
+        (
+            net(lambda self, x: x @ self.W + float(np.random.default_rng().random())),
+            "evaluation_is_deterministic",
+            "second call",
+        ),
+        (net(writes), "inputs_are_never_written", "W, after a call,"),
+        (net(hides), "the_state_is_everything", "after load_state_dict"),
+        (Shares(), "a_copy_is_independent", "after a copy was changed,"),
+    ],
+)
+def test_a_wrong_module_breaks_its_law(module, law, words):
+    names, told = broken(check_module, module, [X], laws=[law])
+    assert names == [law]
+    assert words in told
+
+
+# --- optimizers
+
+MAKERS = [
+    (optim.SGD, {"lr": 0.05}),
+    (optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    (optim.Adam, {"lr": 0.05}),
+    (optim.AdamW, {"lr": 0.05, "amsgrad": True}),
+    (optim.RMSprop, {"lr": 0.01, "centered": True}),
+    (optim.Adagrad, {"lr": 0.5}),
+    (optim.Adadelta, {"lr": 1.0}),
+    (optim.NAdam, {}),
+    (optim.RAdam, {}),
+    (optim.LBFGS, {"line_search_fn": "strong_wolfe"}),
+]
+
+
+@pytest.mark.parametrize(("make", "options"), MAKERS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_right_optimizer_keeps_every_law(make, options):
+    verdict = check_optimizer(make, **options)
+    strays = {name: told for name, told in verdict.items() if told != "held"}
+    assert set(verdict) == set(optimizers.LAWS)
+    assert set(strays) == ({"groups_are_independent"} if make is optim.LBFGS else set())
+
+
+class Uphill(optim.SGD):
+    def step(self, closure=None):
+        self.param_groups[0]["lr"] = -abs(self.param_groups[0]["lr"])
+        return super().step(closure)
+
+
+class Forgets(optim.SGD):
+    """The momentum does not travel with the state."""
+
+    def load_state_dict(self, state):
+        pass
+
+
+class FirstGroupOnly(optim.SGD):
+    def step(self, closure=None):
+        del self.param_groups[1:]
+        return super().step(closure)
+
+
+class DecaysAll(optim.SGD):
+    """Weight decay without a gradient."""
+
+    def step(self, closure=None):
+        loss = super().step(closure)
+        for p in self.param_groups[0]["params"]:
+            p.array *= 0.99
+        return loss
+
+
+class Moves(optim.SGD):
+    def step(self, closure=None):
+        loss = super().step(closure)
+        for p in self.param_groups[0]["params"]:
+            p.array = p.array.copy()
+        return loss
+
+
+class EatsGradients(optim.SGD):
+    def step(self, closure=None):
+        loss = super().step(closure)
+        for p in self.param_groups[0]["params"]:
+            p.grad.array *= 0.5
+        return loss
+
+
+class SaysNothing(optim.SGD):
+    def step(self, closure=None):
+        return 0.0 * super().step(closure)
+
+
+class InSecret(optim.Optimizer):
+    """Writes into the memory without saying so."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure=None):
+        loss = closure()
+        for p in self.param_groups[0]["params"]:
+            if p.grad is not None:
+                p.array -= self.param_groups[0]["lr"] * p.grad.array
+        return loss
+
+
+class NeverStarts(optim.SGD):
+    def step(self, closure=None):
+        return closure()
+
+
+class KeepsGradients(optim.SGD):
+    def zero_grad(self, set_to_none=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("make", "law", "words"),
+    [
+        (Uphill, "it_descends", "its minimum is"),
+        (Forgets, "a_resumed_run_is_the_same_run", "of the resumed run,"),
+        (FirstGroupOnly, "groups_are_independent", "in a group of its own,"),
+        (DecaysAll, "what_has_no_gradient_stays", "the parameter without a gradient"),
+        (Moves, "it_writes_parameters_in_place", "W has moved to other memory"),
+        (EatsGradients, "it_writes_parameters_in_place", "the gradient of W, after the step,"),
+        (SaysNothing, "it_writes_parameters_in_place", "what step returns"),
+        (InSecret, "an_old_graph_refuses_to_run", "ran on the new ones"),
+        (NeverStarts, "an_old_graph_refuses_to_run", "the first step changed nothing"),
+        (KeepsGradients, "zero_grad_clears", "the gradient of W is still there"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_wrong_optimizer_breaks_its_law(make, law, words):
+    options = {"lr": 0.05, "momentum": 0.9} if make is Forgets else {"lr": 0.05}
+    names, told = broken(check_optimizer, make, laws=[law], **options)
+    assert names == [law]
+    assert words in told
+
+
+def test_what_reproduces_it_is_a_call():
+    _, told = broken(check_optimizer, Uphill, lr=0.05, laws=["it_descends"])
+    again = told.split("to reproduce: ")[1]
+    assert again == "check_optimizer(Uphill, laws=['it_descends'], seed=0, lr=0.05)"
+    with pytest.raises(LawBroken):
+        eval(again, {"check_optimizer": check_optimizer, "Uphill": Uphill})
+
+
+# --- arguments
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: check_op(tg.tanh, np.tanh), ValueError, "check_op: give at least one list of arguments"),
+        (
+            lambda: check_op(tg.tanh, np.tanh, [X], laws=["nonsense"]),
+            ValueError,
+            "check_op: there is no law 'nonsense'",
+        ),
+        (lambda: check_module(tg.tanh, [X]), TypeError, "check_module: expected a Module, got tanh"),
+        (
+            lambda: check_module(nn.Identity()),
+            ValueError,
+            "check_module: give at least one list of arguments",
+        ),
+        (
+            lambda: check_optimizer(optim.SGD, skip=["nonsense"], lr=1),
+            ValueError,
+            "check_optimizer: there is no law",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_named(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_the_laws_are_sentences():
+    for book in (laws.LAWS, operations.LAWS, modules.LAWS, optimizers.LAWS):
+        for law in book.values():
+            told = laws.law.statement(law)
+            assert told.endswith(".")
+            assert told[:1] != " "

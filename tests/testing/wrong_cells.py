@@ -1,0 +1,304 @@
+"""Cells and time loops that are wrong, most in a way once published or shipped, and the laws they break."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_rnn import cat, flip, nn, sigmoid, tanh, tensor, zeros
+from tinygrad_rnn.autograd import Function
+
+WRONG = {}  # name: (the cell, the laws that must be among the broken ones, options of check_cell)
+
+
+def breaks(*laws, **options):
+    """Enter a cell (or, as `over`, a loop) in the table."""
+
+    def enter(thing):
+        cell, more = (thing, {}) if issubclass(thing, nn.Cell) else (nn.GRUCell, {"over": thing})
+        WRONG[thing.__name__] = cell, laws, {**more, **options}
+        return thing
+
+    return enter
+
+
+class Elman(nn.Cell):
+    """tanh(W x + b + U h + c): right; the wrong ones are variations."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.W = nn.Parameter(zeros(hidden_size, input_size).uniform_(-0.5, 0.5))
+        self.U = nn.Parameter(zeros(hidden_size, hidden_size).uniform_(-0.5, 0.5))
+        self.bias_ih = nn.Parameter(zeros(hidden_size).uniform_(-0.5, 0.5))
+        self.bias_hh = nn.Parameter(zeros(hidden_size).uniform_(-0.5, 0.5))
+
+    def step(self, x, h):
+        return tanh(x @ self.W.t() + self.bias_ih + h @ self.U.t() + self.bias_hh)
+
+
+# --- backward passes written by hand
+
+
+class ElmanStep(Function):
+    """h' = tanh(x Wᵀ + h Uᵀ + b)."""
+
+    @staticmethod
+    def forward(ctx, x, h, W, U, b):
+        y = tanh(x @ W.t() + h @ U.t() + b)
+        ctx.save_for_backward(x, h, W, U, y)
+        return y
+
+    @classmethod
+    def backward(cls, ctx, g):
+        x, h, W, U, y = ctx.saved_tensors
+        return cls.shares(x, h, W, U, y, g * (1 - y * y))
+
+    @staticmethod
+    def shares(x, h, W, U, y, d):
+        return d @ W, d @ U, d.t() @ x, d.t() @ h, d.sum(0)
+
+
+def elman_with(shares):
+    """An Elman cell whose step has these shares for gradients."""
+    own = type("Step", (ElmanStep,), {"shares": staticmethod(shares)})
+    return lambda self, x, h: own.apply(x, h, self.W, self.U, self.bias_ih + self.bias_hh)
+
+
+class HandWritten(Elman):
+    """Right."""
+
+    step = elman_with(ElmanStep.shares)
+
+
+@breaks("backward_is_the_derivative", "second_derivatives", "real_time_recurrent_learning")
+class RecurrentWeightNotTransposed(Elman):
+    step = elman_with(lambda x, h, W, U, y, d: (d @ W, d @ U.t(), d.t() @ x, d.t() @ h, d.sum(0)))
+
+
+@breaks("backward_is_the_derivative", "real_time_recurrent_learning")
+class NewStateForOld(Elman):
+    """dU from h_t instead of h_{t-1}."""
+
+    step = elman_with(lambda x, h, W, U, y, d: (d @ W, d @ U, d.t() @ x, d.t() @ y, d.sum(0)))
+
+
+@breaks("backward_is_the_derivative", "real_time_recurrent_learning", "every_parameter_matters")
+class ZeroGradients(Elman):
+    step = elman_with(lambda x, h, W, U, y, d: (0 * x, 0 * h, 0 * W, 0 * U, 0 * d.sum(0)))
+
+
+@breaks("backward_is_the_derivative", "ragged_rows_equal_rows_alone")
+class BiasGradientNotSummed(Elman):
+    """The gradient of one row for that of all."""
+
+    step = elman_with(lambda x, h, W, U, y, d: (d @ W, d @ U, d.t() @ x, d.t() @ h, d[:1].sum(0)))
+
+
+@breaks("backward_is_the_derivative", "real_time_recurrent_learning")
+class NotANumber(Elman):
+    step = elman_with(lambda x, h, W, U, y, d: (d @ W, d @ U, d.t() @ x / 0.0 * 0.0, d.t() @ h, d.sum(0)))
+
+
+@breaks("second_derivatives")
+class RightOnlyOnce(Elman):
+    """First derivatives are right; to the second, the saved values are constants."""
+
+    step = elman_with(
+        lambda x, h, W, U, y, d: (
+            d @ W.detach(),
+            d @ U.detach(),
+            d.t() @ x.detach(),
+            d.t() @ h.detach(),
+            d.sum(0),
+        )
+    )
+
+
+# --- forward passes
+
+
+@breaks("backward_is_the_derivative", "real_time_recurrent_learning")
+class GatePathCut(nn.GRUCell):
+    """The update gate takes part in the values, and is cut from the gradient."""
+
+    def step(self, a, h):
+        a_r, a_z, a_n = a.chunk(3, -1)
+        h_r, h_z, h_n = self.recur(h).chunk(3, -1)
+        r, z = sigmoid(a_r + h_r), sigmoid(a_z + h_z).detach()
+        n = tanh(a_n + r * h_n)
+        return (1 - z) * n + z * h
+
+
+@breaks("a_missing_state_is_the_initial_one")
+class NoStateNoBias(Elman):
+    """hidden=None skips a bias that zeros apply."""
+
+    def forward(self, x, h=None):
+        return tanh(x @ self.W.t() + self.bias_ih) if h is None else self.step(x, h)
+
+
+@breaks("a_missing_state_is_the_initial_one")
+class StartsAtOne(Elman):
+    def initial_state(self, batch_size, like):
+        return zeros(batch_size, self.hidden_size, dtype=like.dtype) + 1
+
+
+@breaks("two_biases_are_one")
+class SecondBiasTwice(Elman):
+    def step(self, x, h):
+        return super().step(x, h) + tanh(self.bias_hh)
+
+
+@breaks("every_parameter_matters")
+class UnusedParameter(Elman):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.unused = nn.Parameter(zeros(hidden_size))
+
+
+@breaks("ragged_rows_equal_rows_alone", "layers_equal_loops")
+class BatchMean(Elman):
+    """Rows see the mean of their batch: permuting it changes nothing, other company does."""
+
+    def step(self, x, h):
+        h = super().step(x, h)
+        return h - h.mean(0, keepdim=True) / 2 if len(h) else h
+
+
+@breaks("rows_are_independent", "ragged_rows_equal_rows_alone")
+class RowsMixed(Elman):
+    """A reshape (B, H) -> (H, B) where a transpose was meant."""
+
+    def step(self, x, h):
+        return super().step(x, h.reshape(h.shape[::-1]).t())
+
+
+@breaks("a_step_is_pure")
+class StateWritten(Elman):
+    def step(self, x, h):
+        new = super().step(x, h)
+        h.array[...] = new.array
+        return new
+
+
+@breaks("a_step_is_pure")
+class ParameterWritten(Elman):
+    def step(self, x, h):
+        self.W.array *= 1.01
+        return super().step(x, h)
+
+
+@breaks("a_step_is_pure")
+class OneBuffer(Elman):
+    """Every step returns the same memory."""
+
+    def step(self, x, h):
+        new = super().step(x, h)
+        held = self.__dict__.setdefault("held", {})
+        buffer = held.setdefault(new.shape, new)
+        if buffer is not new:
+            buffer.array[...] = new.array
+            buffer.node, buffer.requires_grad = new.node, new.requires_grad
+        return buffer
+
+
+@breaks("a_step_is_pure")
+class Remembers(Elman):
+    """A state of its own beside the one it is given."""
+
+    def step(self, x, h):
+        self.__dict__["count"] = self.__dict__.get("count", 0) + 1
+        return super().step(x, h) + 0.01 * self.count
+
+
+@breaks("no_steps_keep_the_state", "backward_is_the_derivative", "rows_are_independent")
+class Crashes(Elman):
+    def step(self, x, h):
+        raise RuntimeError("this cell does nothing but fail")
+
+    def initial_state(self, batch_size, like):
+        return zeros(batch_size, self.hidden_size, dtype=like.dtype)
+
+
+# --- time loops
+
+
+class Loop(nn.Recurrent):
+    """Our loop, to be made wrong in one place: `forward` gets everything."""
+
+
+@breaks("padding_is_never_read", "ragged_rows_equal_rows_alone", "reversed_time_swaps_directions")
+class ReversesThePadding(Loop):
+    """The backward direction reads each padded row from its very end."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        if lengths is None or sum(self.widths) == 1:
+            forwards = {"lengths": lengths} if mask is None else {"mask": mask}
+            turned = nn.Recurrent.run(self, flip(input, 0), states) if lengths is not None else None
+            ys, last = nn.Recurrent.run(self, input, states, **forwards)
+            return (ys, last) if turned is None else (ys + 0.01 * flip(turned[0], 0), last)
+        ys, last = nn.Recurrent.run(self, input, states)
+        counted = tensor(np.arange(len(input))[:, None] < np.asarray(lengths))
+        return ys * counted.unsqueeze(-1), last
+
+
+@breaks("no_steps_keep_the_state", "ragged_rows_equal_rows_alone")
+class AtLeastOneStep(Loop):
+    """Off by one: a sequence of length 0 is run for a step."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        lengths = None if lengths is None else np.minimum(np.maximum(np.asarray(lengths), 1), len(input))
+        return super().run(input, states, lengths, mask)
+
+
+@breaks("padding_is_never_read")
+class MultipliesByTheMask(Loop):
+    """0 · NaN is NaN."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        if lengths is not None:
+            counted = tensor((np.arange(len(input))[:, None] < np.asarray(lengths)).astype(float))
+            tail = (input * (1 - counted).unsqueeze(-1) * 0).sum()
+            ys, last = super().run(input, states, lengths, mask)
+            return ys + tail, last
+        return super().run(input, states, lengths, mask)
+
+
+@breaks("a_run_can_be_split")
+class ScalesByLength(Loop):
+    """Outputs divided by the number of steps."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        ys, last = super().run(input, states, lengths, mask)
+        return ys / max(len(input), 1), last
+
+
+@breaks("a_run_can_be_split", "backward_is_the_derivative", "real_time_recurrent_learning")
+class DetachesTheState(Loop):
+    """Truncated where nobody asked for it."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        states = [None if s is None else s.detach() for s in states]
+        return super().run(input, states, lengths, mask)
+
+
+@breaks("reversed_time_swaps_directions", "layers_equal_loops")
+class ForwardsTwice(Loop):
+    """Both cells of a layer read forwards."""
+
+    def layers(self):
+        self.pairs = super().layers()
+        return [[cell] for layer in self.pairs for cell in layer] if self.widths == [1] else self.pairs
+
+    def run(self, input, states, lengths=None, mask=None):
+        if self.widths == [1]:
+            return super().run(input, states, lengths, mask)
+        ys, last = super().run(input, states, lengths, mask)
+        half = ys.shape[-1] // 2
+        return cat([ys[..., :half], flip(ys[..., half:], 0)], -1), last
+
+
+@breaks("layers_equal_loops")
+class IgnoresTheMask(Loop):
+    def run(self, input, states, lengths=None, mask=None):
+        return super().run(input, states, lengths, None if mask is None else mask | True)
