@@ -190,4 +190,4 @@ class Sum:
 def product(a: list[Any], g: list[Any]) -> Any:
     """Σₜ aₜᵀ gₜ as one product."""
     stacked_a, stacked_g = (a[0], g[0]) if len(a) == 1 else (np.concatenate(a), np.concatenate(g))
-    return np.matmul(np.swapaxes(stacked_a, 0, 1), stacked_g)
+    return np.matmul(stacked_a.swapaxes(0, 1), stacked_g)

@@ -33,8 +33,8 @@ def _matmul_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
     if rank_a == 1:
         return np.matmul(b, np.expand_dims(g, -1)).squeeze(-1)
     if rank_a == rank_b == 2:
-        return Product(np.swapaxes(g, 0, 1), np.swapaxes(b, 0, 1))
-    return np.matmul(g, np.swapaxes(b, -1, -2))
+        return Product(g.swapaxes(0, 1), b.swapaxes(0, 1))
+    return np.matmul(g, b.swapaxes(-1, -2))
 
 
 def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
@@ -43,13 +43,15 @@ def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
     if rank_b == 1:
         if rank_a == 1:
             return g * a
-        return np.matmul(np.swapaxes(a, -1, -2), np.expand_dims(g, -1)).squeeze(-1)
+        return np.matmul(a.swapaxes(-1, -2), np.expand_dims(g, -1)).squeeze(-1)
+    if rank_b == rank_a == 2:
+        return Product(a, g)
     if rank_b == 2:
         rows = math.prod(a.shape[:-1])
-        return Product(np.reshape(a, (rows, a.shape[-1])), np.reshape(g, (rows, g.shape[-1])))
+        return Product(a.reshape(rows, a.shape[-1]), g.reshape(rows, g.shape[-1]))
     if rank_a == 1:
         return np.expand_dims(a, -1) * np.expand_dims(g, -2)
-    return np.matmul(np.swapaxes(a, -1, -2), g)
+    return np.matmul(a.swapaxes(-1, -2), g)
 
 
 def _multiply(a: Any, b: Any) -> Any:

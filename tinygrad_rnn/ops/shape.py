@@ -35,7 +35,7 @@ Tensors = Sequence[Tensor]
 # --- rows
 
 _reshape = primitive(
-    "reshape", lambda x, *, shape: x.reshape(shape), lambda g, _y, _x, *, shape: np.reshape(g, _x.shape)
+    "reshape", lambda x, *, shape: x.reshape(shape), lambda g, _y, _x, *, shape: g.reshape(_x.shape)
 )
 _permute = primitive(
     "permute",
