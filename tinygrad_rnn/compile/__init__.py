@@ -1,0 +1,181 @@
+"""compile: an ordinary cell goes in, a NumPy program comes out that a person can read.
+
+    lstm = tinygrad_rnn.compile(tinygrad_rnn.nn.LSTM(64, 128))
+    ys, (h, c) = lstm(xs)               the same call, the same parameters, the same results
+    print(lstm.source)                  the program: backpropagation through time, written out
+
+The way from a cell's `step` to that program, a file for each stage, to be read in this order:
+
+    trace.py     run the step on symbols, and the engine's backward on what came out
+    fission.py   take out of the time loop what no step has to wait for
+    storage.py   decide in which memory each value lives
+    emit.py      write it down as NumPy source
+    program.py   run it, as one node of an eager graph
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..autograd.gradmode import mode
+from ..nn.cells import Cell
+from ..nn.module import Module
+from ..nn.loop import unroll
+from ..nn.recurrent import Recurrent
+from ..tensor import Tensor
+from .program import Call, Program, Unrolled, run_forward
+from .trace import Untraceable, flat, members, unflat
+
+__all__ = ["compile"]
+
+PROGRAMS = 16  # how many a compiled layer keeps
+
+
+def compile(module: Module, *, fullgraph: bool = False) -> Any:
+    """`module` (RNN, LSTM, GRU, Recurrent), compiled: the same parameters, call and results, but faster.
+
+    A single Cell becomes `Recurrent(cell)`, compiled. What cannot be compiled runs eagerly, after one warning that
+    names the operation; with `fullgraph=True` it is a RuntimeError. `source`, `save_source(path)` and `explain()`
+    show what was made, after the first call.
+    """
+    if isinstance(module, Cell):
+        module = Recurrent(module)
+    if not isinstance(module, Recurrent):
+        raise TypeError(
+            f"compile: expected RNN, LSTM, GRU, Recurrent or a Cell, got {type(module).__name__}; "
+            "compile the recurrent layers inside it: model.rnn = compile(model.rnn)"
+        )
+    twin = copy.copy(module)
+    kind = type(module)
+    if not issubclass(kind, Compiled):
+        twin.__class__ = type(f"Compiled{kind.__name__}", (Compiled, kind), {"__doc__": kind.__doc__, "__module__": kind.__module__})
+    object.__setattr__(twin, "_programs", Programs(fullgraph))
+    return twin
+
+
+class Programs:
+    """The programs of one layer, by all that they depend on."""
+
+    def __init__(self, fullgraph: bool) -> None:
+        self.fullgraph, self.warned = fullgraph, False
+        self.found: OrderedDict[Any, Any] = OrderedDict()  # a Program, or the reason why there is none
+        self.reasons: dict[Any, str] = {}
+        self.lock = threading.RLock()
+
+    def of(self, cell: Cell, data: Tensor, sizes: Sequence[int], state: Any, reverse: bool, tensors: dict[str, Tensor]) -> Program | None:
+        """The program for a call; None if it has to run eagerly."""
+        leaves = flat(state)
+        asked = mode.enabled and any(t.requires_grad for t in (data, *leaves, *tensors.values()))
+        dense = len(sizes) == 0 or sizes[-1] == len(leaves[0]) == sizes[0]
+        key = (
+            type(cell), plain_state(cell), reverse, dense, len(leaves[0]) if dense else 0, asked, bool(asked and data.requires_grad),
+            (data.shape[1:], data.dtype), tuple((s.shape[1:], s.dtype) for s in leaves), type(state),
+            tuple((path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()),
+        )  # fmt: skip
+        with self.lock:
+            if key not in self.found:
+                self.reasons[key] = self.why(key)
+                self.found[key] = self.build(cell, data, sizes, state, reverse, asked)
+                while len(self.found) > PROGRAMS:
+                    self.reasons.pop(self.found.popitem(last=False)[0])
+            found = self.found[key]
+            self.found.move_to_end(key)
+        if isinstance(found, Program):
+            return found
+        self.complain(found)
+        return None
+
+    def build(self, cell: Cell, data: Tensor, sizes: Any, state: Any, reverse: bool, asked: bool) -> Any:
+        """A new program, or the reason why there is none."""
+        try:
+            return Program(cell, data, state, sizes, reverse, asked)
+        except Untraceable as error:
+            return str(error)
+        except Exception as error:  # the eager run will show it, if it is the user's
+            return f"{type(error).__name__}: {error}"
+
+    def complain(self, reason: str) -> None:
+        """Say once that a cell runs eagerly."""
+        if self.fullgraph:
+            raise RuntimeError(f"compile: {reason}")
+        if not self.warned:
+            self.warned = True
+            warnings.warn(f"compile: runs eagerly: {reason}", RuntimeWarning, stacklevel=7)
+
+    def why(self, key: Any) -> str:
+        """What is new about a key."""
+        if not self.found:
+            return "first call"
+        names = ("cell", "attributes", "direction", "dense or ragged", "batch size", "gradients", "gradient of x", "input", "states", "states", "parameters")
+        nearest = max(self.found, key=lambda k: sum(a == b for a, b in zip(k, key)))
+        return "new " + ", ".join(dict.fromkeys(n for n, a, b in zip(names, nearest, key) if a != b))
+
+
+class Compiled(Recurrent):
+    """What `compile` adds to a layer."""
+
+    _programs: Programs
+
+    def unroll(self, cell: Cell, data: Tensor, sizes: Sequence[int], state: Any = None, reverse: bool = False) -> tuple[Any, Any]:
+        """The time loop: compiled if it can be, else eager."""
+        plain = mode.anomaly is False and len(sizes) and sizes[-1] and sizes[0] and data.dtype.kind != "c"
+        if not plain:
+            return unroll(cell, data, sizes, state, reverse)
+        tensors = members(cell)
+        program = self._programs.of(cell, data, sizes, state, reverse, tensors)
+        if program is None:
+            return unroll(cell, data, sizes, state, reverse)
+        inputs = [data, *flat(state), *(tensors[path] for path in program.names)]
+        call = Call(program=program, cell=cell, sizes=sizes, reverse=reverse, state=unflat(state, iter([None] * len(flat(state)))), B=len(flat(state)[0]))
+        if program.backward:
+            found = Unrolled.apply(call, *inputs)
+        else:
+            lease, arrays = run_forward(call, [t.array for t in inputs])
+            lease.end()
+            found = [Tensor(a) for a in arrays]
+        n = program.y_count
+        return unflat(program.step.y_tree, iter(found[:n])), unflat(program.step.state_tree, iter(found[n:]))
+
+    def _made(self) -> list[Program]:
+        return [p for p in self._programs.found.values() if isinstance(p, Program)]
+
+    @property
+    def source(self) -> str:
+        """The source of the last program that was used (one with a backward, if there is one): complete, for NumPy alone."""
+        made = self._made()
+        if not made:
+            raise RuntimeError("source: nothing was compiled yet: call the layer first")
+        return ([p for p in made if p.backward] or made)[-1].source
+
+    def save_source(self, path: Any) -> None:
+        """Write `source` to a file that can be run."""
+        Path(path).write_text(self.source, encoding="utf-8")
+
+    def explain(self) -> str:
+        """What was compiled, why, how long it took, and the size of each buffer."""
+        lines = []
+        for key, p in self._programs.found.items():
+            if not isinstance(p, Program):
+                lines.append(f"eager: {p}")
+                continue
+            layout = "features first (T, K, B)" if p.last else "packed rows (N, K)"
+            way = "forward and backward" if p.backward else "forward"
+            lines.append(f"{p.name[1:-1]}: {way}, {layout}, {p.seconds * 1000:.0f} ms; {self._programs.reasons[key]}")
+            for shape, idle in p.memory.idle.items():
+                for w in idle[:1]:
+                    lines.append(f"  buffers for {shape}:")
+                    lines += [f"    {name:12} {a.shape!s:20} {a.dtype}  {a.nbytes:,} bytes" for name, a in p.buffers(w).items()]
+        return "\n".join(lines)
+
+
+def plain_state(module: Module) -> Any:
+    """The plain attributes of a cell and its parts: what `step` may branch on."""
+    own = tuple((k, v) for k, v in vars(module).items() if isinstance(v, (bool, int, float, str, type(None))))
+    children = tuple(plain_state(child) for child in module._modules.values() if child is not None)
+    return (own, children) if children else own

@@ -1,0 +1,193 @@
+"""Program: compiled source that can be run, its memory, and its place in an eager graph.
+
+    program = build(cell, x, state, …)        trace -> plan -> storage -> source -> Python functions
+    w = program.memory.lease(sizes, B)        a set of buffers that nobody else uses now
+    program.run.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
+
+In an eager graph one run of a layer is one node, `Unrolled`. Its buffers are given back when backward has run, or
+when the node dies. A second backward through it, or one with `create_graph`, computes again what it needs.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import threading
+import time
+from collections import OrderedDict
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ..autograd.engine import grad
+from ..autograd.function import Function
+from ..autograd.gradmode import enable_grad, mode
+from ..nn.cells import Cell
+from ..nn.loop import unroll
+from ..tensor import Tensor
+from .emit import Emitter, demo
+from .fission import plan
+from .storage import Storage, fits_last
+from .trace import flat, members, trace, twin_of, unflat
+
+HOIST = 16 * 1024  # bytes of one step's state below which elementwise work is done for all steps at once
+_number = count(1)
+
+
+class Lease:
+    """Buffers in use. They go back to where they came from when they are given back, or forgotten."""
+
+    def __init__(self, memory: Memory, key: Any, w: Any) -> None:
+        self.memory, self.key, self.w = memory, key, w
+
+    def end(self) -> None:
+        """Give the buffers back."""
+        if self.w is not None:
+            w, self.w = self.w, None
+            self.memory.give_back(self.key, w)
+
+    __del__ = end
+
+
+class Memory:
+    """Sets of buffers by shape: made when all are in use, kept for the next call, few at a time."""
+
+    shapes, sets = 4, 2  # how many shapes are remembered, and how many sets of buffers of each
+
+    def __init__(self, make: Any, last: bool) -> None:
+        self.make, self.last = make, last
+        self.idle: OrderedDict[Any, list[Any]] = OrderedDict()
+        self.lock = threading.RLock()  # a lease may end while another is made, in the same thread too
+
+    def lease(self, sizes: Any, B: int) -> Lease:
+        """Buffers for steps of the given sizes, of B sequences."""
+        key = (len(sizes), B) if self.last else (tuple(sizes), B)
+        with self.lock:
+            idle = self.idle.get(key)
+            w = idle.pop() if idle else None
+        return Lease(self, key, self.make(*key) if w is None else w)
+
+    def give_back(self, key: Any, w: Any) -> None:
+        """Keep buffers for the next call."""
+        with self.lock:
+            idle = self.idle.setdefault(key, [])
+            self.idle.move_to_end(key)
+            if len(idle) < self.sets:
+                idle.append(w)
+            while len(self.idle) > self.shapes:
+                self.idle.popitem(last=False)
+
+
+class Program:
+    """The functions made for one cell, one dtype, one set of wanted gradients."""
+
+    def __init__(self, cell: Cell, x: Tensor, state: Any, sizes: Any, reverse: bool, backward: bool) -> None:
+        start = time.perf_counter()
+        leaves = flat(state)
+        wants = (bool(x.requires_grad), True)
+        B, dense = len(leaves[0]), all(n == len(leaves[0]) for n in sizes)
+        step = self.step = trace(cell, x, state, wants, backward)
+        if not x.requires_grad:
+            step.d_x = None
+        widest = max(s.array[:1].nbytes for s in leaves) * B
+        ways = plan(step, backward, widest <= HOIST)
+        self.last = dense and fits_last(step, ways)
+        storage = Storage(ways, self.last)
+        title = (type(cell).__doc__ or type(cell).__name__).strip()
+        self.emitter = Emitter(ways, storage, reverse, title)
+        text = self.emitter.source()
+        self.name = f"<compiled {type(cell).__name__} {next(_number)}>"
+        self.backward, self.y_count = backward, len(step.ys)
+        self.source = text + "\n\n" + demo(self.emitter, x, leaves, members(cell), len(sizes), B)
+        linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)
+        space: dict[str, Any] = {"__name__": self.name}
+        exec(compile(self.source, self.name, "exec"), space)
+        self.run = SimpleNamespace(**{k: space.get(k) for k in ("forward", "backward", "workspace")})
+        self.memory = Memory(self.run.workspace, self.last)
+        self.brought = [v.data for v in self.emitter.arrays]
+        self.names = list(dict.fromkeys(self.emitter.names_of_params))  # one path for each different tensor
+        used = set(re.findall(r"\w+", text.partition("\ndef backward")[2].partition("\n")[2].partition("):\n")[2] or text.partition("\ndef backward")[2].partition(":\n")[2]))
+        self.reads = [self.emitter.x in used, *(n in used for n in self.emitter.constants)]
+        self.seconds = time.perf_counter() - start
+
+    def buffers(self, w: Any) -> dict[str, Any]:
+        """Name, shape and bytes of each buffer in a workspace."""
+        return {k: v for k, v in vars(w).items() if isinstance(v, np.ndarray)}
+
+
+class Call(SimpleNamespace):
+    """What `Unrolled` has to know: the program, the cell, the steps' sizes, the form of the state."""
+
+    program: Program
+    cell: Cell
+    sizes: Any
+    reverse: bool
+    state: Any
+
+
+def run_forward(call: Any, arrays: list[Any]) -> tuple[Lease, Any]:
+    """The outputs and last states, as arrays, and the buffers that backward will need."""
+    program = call.program
+    lease = program.memory.lease(call.sizes, call.B)
+    with np.errstate(over="ignore"):
+        return lease, program.run.forward(lease.w, *arrays, *program.brought)
+
+
+class Unrolled(Function):
+    """A cell run over time, as one operation on x, the initial states and the parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Any, *tensors: Tensor) -> Any:
+        """Outputs, then last states."""
+        ctx.call = call
+        ctx.lease, found = run_forward(call, [t.array for t in tensors])
+        ctx.set_materialize_grads(False)
+        ctx.like = [(a.shape, a.dtype) for a in found]
+        states = len(flat(call.state))
+        reads = [call.program.reads[0], *[True] * states, *call.program.reads[1:]]
+        ctx.save_for_backward(*(t if wanted else t for t, wanted in zip(tensors, reads)))
+        outputs = tuple(Tensor(a) for a in found)
+        for t in outputs:
+            t.memory.shared = False
+        ctx.mark_non_differentiable(*(t for t in outputs if t.dtype.kind != "f"))
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """The gradients of x, states and parameters."""
+        call, tensors = ctx.call, ctx.saved_tensors
+        if mode.enabled:
+            return (None, *eager_gradients(call, tensors, gradients, ctx.needs_input_grad[1:]))
+        arrays = [t.array for t in tensors]
+        lease, ctx.lease = ctx.lease, None
+        if lease is None:
+            lease, _ = run_forward(call, arrays)
+        program, step = call.program, call.program.step
+        states = len(step.states)
+        given = [np.broadcast_to(np.zeros((), d), s) if g is None else g.array for g, (s, d) in zip(gradients, ctx.like)]
+        with np.errstate(over="ignore"):
+            found = iter(program.run.backward(lease.w, *given, arrays[0], *arrays[1 + states :], *program.brought))
+        lease.end()
+        shares = [None if step.d_x is None else next(found)]
+        shares += [None if d is None else next(found) for d in step.d_nexts]
+        by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
+        shares += [by_path.get(path) for path in program.names]
+        needs = ctx.needs_input_grad[1:]
+        return (None, *(Tensor(np.asarray(g)) if g is not None and need else None for g, need in zip(shares, needs)))
+
+
+def eager_gradients(call: Any, tensors: Any, gradients: Any, needs: Any) -> list[Any]:
+    """The same gradients by running the cell eagerly, with a graph of their own."""
+    states = len(flat(call.state))
+    with enable_grad():
+        copies = [t.clone() if need else t for t, need in zip(tensors, needs)]
+        originals = members(call.cell)
+        swapped = {id(originals[path]): c for path, c in zip(call.program.names, copies[1 + states :])}
+        cell = twin_of(call.cell, swapped, {})
+        y, last = unroll(cell, copies[0], call.sizes, unflat(call.state, iter(copies[1 : 1 + states])), call.reverse)
+        pairs = [(o, g) for o, g in zip([*flat(y), *flat(last)], gradients) if g is not None and o.requires_grad]
+        wanted = [c for c, need in zip(copies, needs) if need]
+        found = iter(grad([o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True))
+    return [next(found) if need else None for need in needs]
