@@ -29,6 +29,14 @@ class LSTMState(NamedTuple):
     c: Tensor
 
 
+def each(f: Any, *states: Any) -> Any:
+    """`f` of corresponding tensors of some states (tensors, or tuples of states), in the same form."""
+    if not isinstance(states[0], tuple):
+        return f(*states)
+    parts = [each(f, *parts) for parts in zip(*states)]
+    return type(states[0])(*parts) if hasattr(states[0], "_fields") else tuple(parts)
+
+
 class Step(NamedTuple):
     """What `step` returns when the output `y` is not the (first) state."""
 
@@ -78,6 +86,7 @@ class GatedCell(Cell):
     """What our cells share: weights (gates H, D) and (gates H, H), two biases, all uniform in ±1/√H."""
 
     gates = 1
+    states = 1
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
@@ -126,31 +135,26 @@ class GatedCell(Cell):
         D = self.input_size
         if input.ndim not in (1, 2) or input.shape[-1] != D:
             raise RuntimeError(f"{type(self).__name__}: input {input.shape} must be (B, {D}) or ({D},)")
-        if input.ndim == 1:
-            state = None if hx is None else _each(hx, lambda s: s.unsqueeze(0))
-            return _each(super().forward(input.unsqueeze(0), state), lambda s: s.squeeze(0))
-        if hx is not None:
-            self._check_state(len(input), hx)
-        return super().forward(input, hx)
+        state = None if hx is None else self.checked(hx, (*input.shape[:-1], self.hidden_size))
+        if input.ndim == 2:
+            return super().forward(input, state)
+        state = None if hx is None else each(lambda s: s.unsqueeze(0), state)
+        return each(lambda s: s.squeeze(0), super().forward(input.unsqueeze(0), state))
 
-    def _check_state(self, batch_size: int, hx: Any) -> None:
-        for s in hx if isinstance(hx, tuple) else (hx,):
-            if s.shape != (batch_size, self.hidden_size):
-                raise RuntimeError(
-                    f"{type(self).__name__}: hx {s.shape} must be ({batch_size}, {self.hidden_size})"
-                )
+    def checked(self, hx: Any, shape: tuple[int, ...]) -> Any:
+        """A state that a user gave: a tensor of `shape` (for an LSTM a pair of them); else an error."""
+        parts = (hx,) if self.states == 1 else tuple(hx) if isinstance(hx, (tuple, list)) else ()
+        if len(parts) != self.states or not all(isinstance(s, Tensor) for s in parts):
+            form = "a tensor" if self.states == 1 else "a pair of tensors (h, c)"
+            raise TypeError(f"{type(self).__name__}: hx must be {form}, got {type(hx).__name__}")
+        for s in parts:
+            if s.shape != shape:
+                raise RuntimeError(f"{type(self).__name__}: hx {s.shape} must be {shape}")
+        return parts if self.states > 1 else hx
 
     def extra_repr(self) -> str:
         """The sizes."""
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
-
-
-def _each(state: Any, f: Any) -> Any:
-    """`f` of every tensor in a state, in the same form."""
-    if not isinstance(state, tuple):
-        return f(state)
-    parts = [_each(s, f) for s in state]
-    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
 
 
 class RNNCell(GatedCell):
@@ -193,6 +197,7 @@ class LSTMCell(GatedCell):
     """
 
     gates = 4
+    states = 2
     weight_hr: Any = None
 
     def initial_state(self, batch_size: int, like: Tensor) -> LSTMState:

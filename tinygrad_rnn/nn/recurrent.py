@@ -1,116 +1,28 @@
-"""Time: the one loop that drives any cell, and the layers made of it.
+"""Layers over time: `Recurrent` around any cells, stacked, both ways; RNN, LSTM and GRU with PyTorch's names.
 
-`unroll` runs one cell over packed rows (see utils/rnn.py), forwards or backwards in time. `Recurrent`
-stacks cells, both directions too; RNN, LSTM and GRU are `Recurrent` around our cells, with PyTorch's names.
-
-T steps, B sequences, D inputs, H hidden units; N rows in all, sizes[t] of them at step t.
+T steps, B sequences, D inputs, H hidden units.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ..ops import cat, stack, zeros
+from ..ops import stack, zeros
 from ..tensor import Tensor
 from . import init
-from .cells import Cell, GatedCell, GRUCell, LSTMCell, LSTMState, RNNCell, Step
+from .cells import Cell, GatedCell, GRUCell, LSTMCell, LSTMState, RNNCell, each
 from .containers import ModuleList
-from .functional import dropout
+from .loop import State, tensors_in, unroll_stack
+from .loop import advance as advance
+from .loop import unroll as unroll
 from .module import Module
 from .parameter import Parameter
 from .utils.rnn import PackedSequence, mask_of, pack, rows_of, unpack
-
-State = Any  # a tensor (B, ...), or a (named) tuple of states
-
-
-# --- states, and the rows of them
-
-
-def each(f: Any, *states: State) -> State:
-    """`f` of corresponding tensors, in the form of the states."""
-    if not isinstance(states[0], tuple):
-        return f(*states)
-    parts = [each(f, *parts) for parts in zip(*states)]
-    return type(states[0])(*parts) if hasattr(states[0], "_fields") else tuple(parts)
-
-
-def rows(state: State, start: int, end: int) -> State:
-    """Rows start … end - 1 of a state."""
-    return each(lambda s: s[start:end], state)
-
-
-def joined(states: list[State]) -> State:
-    """States below one another."""
-    return states[0] if len(states) == 1 else each(lambda *s: cat(s), *states)
-
-
-def size_of(state: State) -> int:
-    """The number of rows."""
-    while isinstance(state, tuple):
-        state = state[0]
-    return len(state)
-
-
-# --- the loop
-
-
-def unroll(
-    cell: Cell, data: Tensor, sizes: Sequence[int], state: State = None, reverse: bool = False
-) -> tuple[Any, State]:
-    """Run `cell` over packed rows: outputs (N, ...) in the same order, and every sequence's last state.
-
-    data (N, ...): the rows of step 0, then of step 1, …; sizes[t]: how many step t has, never more than
-    step t - 1. `state` has a row for each sequence, in the order of the rows; sequences without a row
-    keep theirs. With `reverse`, each sequence is read from its own last step to its first.
-    """
-    whole = cell.initial_state(sizes[0] if len(sizes) else 0, data) if state is None else state
-    a = cell.project(data)
-    if not len(sizes):
-        return advance(cell, a, rows(whole, 0, 0))[0], whole
-    n = sizes[-1] if reverse else size_of(whole)
-    live, finished = (rows(whole, 0, n), [rows(whole, sizes[0], size_of(whole))]) if reverse else (whole, [])
-    ends = np.cumsum(sizes).tolist()
-    ys: list[Any] = [None] * len(sizes)
-    for t in reversed(range(len(sizes))) if reverse else range(len(sizes)):
-        if sizes[t] < n:
-            finished.append(rows(live, sizes[t], n))
-            live = rows(live, 0, sizes[t])
-        elif sizes[t] > n:
-            live = joined([live, rows(whole, n, sizes[t])])
-        n = sizes[t]
-        ys[t], live = advance(cell, rows(a, ends[t] - n, ends[t]), live)
-    return each(lambda *y: cat(y), *ys), joined([live, *(s for s in reversed(finished) if size_of(s))])
-
-
-def advance(cell: Cell, a: Any, state: State) -> tuple[Any, State]:
-    """One step: output and next state. Unless the cell says otherwise, the (first) state is the output."""
-    result = cell.step(a, state)
-    if isinstance(result, Step):
-        return result
-    return (result[0] if isinstance(result, tuple) else result), result
-
-
-def unroll_stack(
-    layers: Sequence[Sequence[Cell]], data: Tensor, sizes: Sequence[int], states: Sequence[State], drop: float
-) -> tuple[Tensor, list[State]]:
-    """Layers on top of each other, each of one cell or of two (forwards, backwards) side by side."""
-    last: list[State] = []
-    for k, cells in enumerate(layers):
-        data = dropout(data, drop) if k and drop else data
-        ys = []
-        for reverse, cell in enumerate(cells):
-            y, state = unroll(cell, data, sizes, states[len(last)], bool(reverse))
-            ys.append(y)
-            last.append(state)
-        data = ys[0] if len(ys) == 1 else cat(ys, -1)
-    return data, last
-
-
-# --- any cell over time
 
 
 class Recurrent(Module):
@@ -132,7 +44,17 @@ class Recurrent(Module):
             )
         self.cells = ModuleList([cell for layer in layers for cell in layer])
         self.widths = [len(layer) for layer in layers]
-        self.batch_first, self.dropout = batch_first, dropout
+        self.batch_first, self.dropout = batch_first, self._fraction(dropout)
+
+    def _fraction(self, dropout: float) -> float:
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{type(self).__name__}: dropout must lie between 0 and 1, got {dropout}")
+        if dropout and len(self.widths) == 1:
+            warnings.warn(
+                f"{type(self).__name__}: dropout={dropout} acts between layers, and there is only one",
+                stacklevel=4,
+            )
+        return float(dropout)
 
     def layers(self) -> list[list[Cell]]:
         """The cells, layer by layer."""
@@ -179,9 +101,8 @@ class Recurrent(Module):
             found = np.asarray(mask.array if isinstance(mask, Tensor) else mask).astype(bool)
             found = found.T if self.batch_first else found
         if found.shape != (T, B):
-            raise ValueError(
-                f"{'lengths' if mask is None else 'mask'}: {found.shape} steps and sequences, the batch has {(T, B)}"
-            )
+            what = "lengths" if mask is None else "mask"
+            raise ValueError(f"{what}: for {found.shape} steps and sequences, the batch has {(T, B)}")
         return found
 
     def run_packed(self, packed: PackedSequence, states: list[State]) -> tuple[Tensor, list[State]]:
@@ -199,12 +120,12 @@ class Recurrent(Module):
         layers = self.layers()
         cells = [cell for layer in layers for cell in layer]
         whole = [cell.initial_state(B, data) if s is None else s for cell, s in zip(cells, states)]
-        for state in whole:
-            if size_of(state) != B:
-                raise RuntimeError(
-                    f"{type(self).__name__}: a state of {size_of(state)} rows for {B} sequences"
-                )
-        return unroll_stack(layers, data, sizes, whole, self.dropout if self.training else 0.0)
+        for s in tensors_in(tuple(whole)):
+            if len(s) != B:
+                raise RuntimeError(f"{type(self).__name__}: a state of {len(s)} rows for {B} sequences")
+        return unroll_stack(layers, data, sizes, whole, self.dropout if self.training else 0.0, self.unroll)
+
+    unroll = staticmethod(unroll)  # compile/ puts another one in its place
 
 
 # --- PyTorch's layers
@@ -232,35 +153,24 @@ class RNNBase(Recurrent):
         name = type(self).__name__
         if num_layers < 1:
             raise ValueError(f"{name}: num_layers must be at least 1, got {num_layers}")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout must lie between 0 and 1, got {dropout}")
-        if not 0 <= proj_size < hidden_size and proj_size:
-            raise ValueError(
-                f"{name}: proj_size must be less than hidden_size {hidden_size}, got {proj_size}"
-            )
-        self.input_size, self.hidden_size, self.num_layers, self.bias = (
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-        )
-        self.batch_first, self.dropout, self.bidirectional, self.proj_size = (
-            batch_first,
-            float(dropout),
-            bidirectional,
-            proj_size,
-        )
+        if proj_size and not issubclass(self.cell, LSTMCell):
+            raise ValueError(f"{name}: proj_size is an option of LSTM alone")
+        if proj_size and not 0 < proj_size < hidden_size:
+            raise ValueError(f"{name}: proj_size {proj_size} must be less than hidden_size {hidden_size}")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.widths = [1 + bidirectional] * num_layers
-        for layer, reverse in self._cells():
-            D = input_size if layer == 0 else (proj_size or hidden_size) * (1 + bidirectional)
-            for weight, shape in self.cell.shapes(D, hidden_size, bias, proj_size).items():
-                self.register_parameter(
-                    weight + _suffix(layer, reverse), Parameter(zeros(shape, device=device, dtype=dtype))
-                )
+        self.dropout, self.proj_size = self._fraction(dropout), proj_size
+        self._names: list[dict[str, str]] = []  # of each cell: its parameters' names there and here
+        for layer in range(num_layers):
+            D = (proj_size or hidden_size) * (1 + bidirectional) if layer else input_size
+            for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + bidirectional]:
+                shapes = self.cell.shapes(D, hidden_size, bias, proj_size)
+                self._names.append({name: name + suffix for name in shapes})
+                for name, shape in shapes.items():
+                    weight = Parameter(zeros(shape, device=device, dtype=dtype))
+                    self.register_parameter(name + suffix, weight)
         self.reset_parameters()
-
-    def _cells(self) -> Iterator[tuple[int, bool]]:
-        return ((layer, bool(r)) for layer in range(self.num_layers) for r in range(1 + self.bidirectional))
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, uniform in ±1/√H."""
@@ -270,13 +180,11 @@ class RNNBase(Recurrent):
 
     def layers(self) -> list[list[Cell]]:
         """Cells over this layer's own weights, whatever stands under their names now."""
-        return [[self._cell(k, bool(r)) for r in range(width)] for k, width in enumerate(self.widths)]
+        cells = (self._cell(names) for names in self._names)
+        return [[next(cells) for _ in range(width)] for width in self.widths]
 
-    def _cell(self, layer: int, reverse: bool) -> Cell:
-        suffix = _suffix(layer, reverse)
-        weights = {
-            name: getattr(self, name + suffix) for name in self.cell.shapes(1, 1, self.bias, self.proj_size)
-        }
+    def _cell(self, names: dict[str, str]) -> Cell:
+        weights = {there: getattr(self, here) for there, here in names.items()}
         absent = {} if self.bias else {"bias_ih": None, "bias_hh": None}
         return self.cell.over(**weights, **absent, **self._options())  # type: ignore[no-any-return]
 
@@ -286,8 +194,7 @@ class RNNBase(Recurrent):
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each layer and direction."""
-        names = self.cell.shapes(1, 1, self.bias, self.proj_size)
-        return [[getattr(self, name + _suffix(*cell)) for name in names] for cell in self._cells()]
+        return [[getattr(self, name) for name in names.values()] for names in self._names]
 
     def flatten_parameters(self) -> None:
         """Nothing to do: there is no second copy of the weights to bring up to date."""
@@ -301,33 +208,28 @@ class RNNBase(Recurrent):
         without B. A PackedSequence gives one. `lengths` or `mask` as in Recurrent.
         """
         packed = isinstance(input, PackedSequence)
-        data = input.data if packed else input
-        D = self.input_size
+        data, D, time = input.data if packed else input, self.input_size, int(self.batch_first)
         if data.ndim not in ((2,) if packed else (2, 3)) or data.shape[-1] != D:
             raise RuntimeError(
                 f"{type(self).__name__}: input {data.shape} must be (T, B, {D}), (T, {D}) or a PackedSequence"
             )
-        if not packed and data.ndim == 2:
-            batch = 0 if self.batch_first else 1
-            states = None if hx is None else each(lambda s: s.unsqueeze(1), hx)
-            output, last = self.forward(data.unsqueeze(batch), states, lengths=lengths, mask=mask)
-            return output.squeeze(batch), each(lambda s: s.squeeze(1), last)
-        B = input.batch_size if packed else data.shape[0 if self.batch_first else 1]
-        output, last = self.run(
-            input, [None] * sum(self.widths) if hx is None else self._split(hx, B), lengths, mask
-        )
-        return output, each(lambda *s: stack(s), *last)
+        alone = not packed and data.ndim == 2
+        xs = data.unsqueeze(1 - time) if alone else input
+        batch = () if alone else (input.batch_size if packed else data.shape[1 - time],)
+        states = [None] * sum(self.widths) if hx is None else self._split(hx, batch)
+        output, last = self.run(xs, states, lengths, mask)
+        state = each(lambda *s: stack(s), *last)
+        return (output.squeeze(1 - time), each(lambda s: s.squeeze(1), state)) if alone else (output, state)
 
-    def _split(self, hx: Any, B: int) -> list[State]:
-        """The states of the cells, from tensors (layers directions, B, H) of all."""
-        count = sum(self.widths)
-        self._check_state("hx", hx, (count, B, self.hidden_size))
-        return list(hx.unbind(0))
+    def _split(self, hx: Any, batch: tuple[int, ...]) -> list[State]:
+        """The states of the cells, from a tensor (layers directions, *batch, H) of all."""
+        return self._parts("hx", hx, batch, self.hidden_size)
 
-    def _check_state(self, name: str, state: Any, shape: tuple[int, ...]) -> None:
-        found = getattr(state, "shape", type(state).__name__)
+    def _parts(self, name: str, state: Any, batch: tuple[int, ...], size: int) -> list[Tensor]:
+        shape, found = (sum(self.widths), *batch, size), getattr(state, "shape", type(state).__name__)
         if found != shape:
             raise RuntimeError(f"{type(self).__name__}: {name} must have shape {shape}, got {found}")
+        return list((state if batch else state.unsqueeze(1)).unbind(0))
 
     def extra_repr(self) -> str:
         """The sizes, and what is not the default."""
@@ -341,10 +243,6 @@ class RNNBase(Recurrent):
         }
         more = [f"{k}={getattr(self, k)}" for k, v in defaults.items() if getattr(self, k) != v]
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *more])
-
-
-def _suffix(layer: int, reverse: bool) -> str:
-    return f"_l{layer}" + ("_reverse" if reverse else "")
 
 
 class RNN(RNNBase):
@@ -364,8 +262,6 @@ class RNN(RNNBase):
             nonlinearity, args = args[3], args[:3] + args[4:]
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNN: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
-        if kwargs.get("proj_size"):
-            raise ValueError("RNN: proj_size is an option of LSTM alone")
         super().__init__(*args, **kwargs)
         self.nonlinearity = nonlinearity
 
@@ -378,21 +274,15 @@ class LSTM(RNNBase):
 
     cell = LSTMCell
 
-    def _split(self, hx: Any, B: int) -> list[State]:
+    def _split(self, hx: Any, batch: tuple[int, ...]) -> list[State]:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise RuntimeError(f"LSTM: hx must be a pair (h, c), got {type(hx).__name__}")
-        count = sum(self.widths)
-        self._check_state("h", hx[0], (count, B, self.proj_size or self.hidden_size))
-        self._check_state("c", hx[1], (count, B, self.hidden_size))
-        return [LSTMState(h, c) for h, c in zip(hx[0].unbind(0), hx[1].unbind(0))]
+        h = self._parts("h", hx[0], batch, self.proj_size or self.hidden_size)
+        c = self._parts("c", hx[1], batch, self.hidden_size)
+        return [LSTMState(*pair) for pair in zip(h, c)]
 
 
 class GRU(RNNBase):
     """GRUCell over time, reset applied after the product."""
 
     cell = GRUCell
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if kwargs.get("proj_size"):
-            raise ValueError("GRU: proj_size is an option of LSTM alone")
-        super().__init__(*args, **kwargs)
