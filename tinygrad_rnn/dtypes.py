@@ -23,8 +23,10 @@ int32 = np.dtype("int32")
 int64 = long = np.dtype("int64")
 bool_ = np.dtype("bool")
 
+ANY, NUMBERS, INTEGERS, FLOATS = "fciub", "fciu", "iub", "fc"  # kinds of dtypes that an operation takes
 SUPPORTED = (float32, float64, float16, int64, int32, int16, int8, uint8, bool_)
 _PYTHON = {float: None, int: int64, bool: bool_}  # float: the default dtype, whichever it is now
+_CATEGORIES = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 _default = float32
 
@@ -50,13 +52,13 @@ def as_dtype(d: Any) -> Dtype:
     except TypeError:
         found = np.dtype(object)
     if found not in SUPPORTED:
-        raise NotImplementedError(f"dtype {d!r} is not supported; use one of {', '.join(map(str, SUPPORTED))}")
+        raise NotImplementedError(f"dtype {d!r} is not supported, only {', '.join(map(str, SUPPORTED))}")
     return found
 
 
 def category(d: Dtype) -> int:
     """0 bool, 1 integer, 2 float, 3 complex (met only inside the complex-step oracle)."""
-    return "biufc".index(d.kind) - (d.kind in "ufc") if d.kind in "biufc" else -1
+    return _CATEGORIES[d.kind]
 
 
 def promote(a: Dtype, b: Dtype) -> Dtype:
@@ -75,7 +77,7 @@ def result_type(*operands: Any) -> Dtype:
     ranks: list[Dtype | None] = [None, None, None]
     for x in operands:
         if isinstance(x, (bool, int, float)):
-            rank, d = 2, _PYTHON[bool if isinstance(x, bool) else int if isinstance(x, int) else float] or _default
+            rank, d = 2, next(_PYTHON[kind] for kind in (bool, int, float) if isinstance(x, kind)) or _default
         else:
             rank, d = (0 if len(x.shape) else 1), x.dtype
         held = ranks[rank]

@@ -1,4 +1,4 @@
-"""New tensors: from data, of constants, of random numbers."""
+"""New tensors: from data, of constants, of random numbers. `options` are dtype, device and requires_grad."""
 
 from __future__ import annotations
 
@@ -12,19 +12,28 @@ from .. import dtypes
 from .. import random as rng
 from ..device import device as Device
 from ..tensor import Array, Tensor, method
-from .inputs import cast, function, named, operation, sizes_of, tensor_of
+from .inputs import named, sizes_of, tensor_of
 
 
-def _new(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of an array that nobody else holds."""
+def _new(
+    array: Any, default: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of an array that nobody else holds, in `dtype` or the `default` one."""
     if device is not None:
         Device(device)
-    new = Tensor(np.asarray(array) if dtype is None else np.asarray(array, dtypes.as_dtype(dtype)))
+    new = Tensor(np.asarray(array, dtypes.as_dtype(default if dtype is None else dtype)))
     new.memory.shared = False
     return new.requires_grad_() if requires_grad else new
 
 
 # --- from data
+
+
+def _plain(data: Any) -> Any:
+    """Nested lists with tensors in them as nested lists of numbers and arrays."""
+    if isinstance(data, Tensor):
+        return data.array
+    return [_plain(x) for x in data] if isinstance(data, (list, tuple)) else data
 
 
 def _typed(data: Any) -> bool:
@@ -41,38 +50,27 @@ def _dtype_of(data: Any) -> Any:
     return data.dtype if hasattr(data, "dtype") else dtypes.result_type(data)
 
 
-def _plain(data: Any) -> Any:
-    """Nested lists with tensors in them as nested lists of numbers and arrays."""
-    if isinstance(data, Tensor):
-        return data.array
-    return [_plain(x) for x in data] if isinstance(data, (list, tuple)) else data
-
-
-@function
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A copy of `data`: a number, nested lists, a NumPy array or a tensor. Python floats get the default dtype."""
+def tensor(data: Any, **options: Any) -> Tensor:
+    """A copy of `data`: a number, nested lists, an array or a tensor. Python floats get the default dtype."""
     try:
         array = np.array(_plain(data))
     except ValueError as error:
         raise ValueError(f"tensor: the lists are ragged: {error}") from None
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind == "c":  # a probe of the complex-step oracle
+        return Tensor(array)
+    if array.dtype.kind not in "biuf":
         raise TypeError(f"tensor: cannot hold {array.dtype} data: {data!r:.60}")
-    if dtype is None and _typed(data):
-        dtype = _dtype_of(data)
-    elif dtype is None:
-        dtype = array.dtype if array.dtype.kind in "biu" and array.size else dtypes.get_default_dtype()
-    return _new(array, None if array.dtype.kind == "c" else dtype, device, requires_grad)
+    if _typed(data):
+        return _new(array, _dtype_of(data), **options)
+    return _new(array, array.dtype if array.dtype.kind in "biu" and array.size else float, **options)
 
 
-@function
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, without a copy if it is one, or an array, of that dtype already."""
     data = from_numpy(data) if isinstance(data, np.ndarray) else data
-    if not isinstance(data, Tensor):
-        return tensor(data, dtype=dtype, device=device)
-    if device is not None:
-        Device(device)
-    return data if dtype is None else cast(data, dtype)
+    return (
+        data.to(device, dtype=dtype) if isinstance(data, Tensor) else tensor(data, dtype=dtype, device=device)
+    )
 
 
 def from_numpy(ndarray: Array) -> Tensor:
@@ -83,7 +81,7 @@ def from_numpy(ndarray: Array) -> Tensor:
     return Tensor(ndarray)
 
 
-# --- of a given size
+# --- of a given size: f(2, 3), f((2, 3)) or f(size=(2, 3))
 
 
 def rng_of(generator: Any) -> np.random.Generator:
@@ -91,42 +89,34 @@ def rng_of(generator: Any) -> np.random.Generator:
     return (generator or rng.default_generator).rng
 
 
-def _creator(name: str, make: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
-    """`make(sizes, dtype)` as an operation: the size is given as `f(2, 3)`, `f((2, 3))` or `f(size=(2, 3))`."""
+def _constant(name: str, make: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
+    def create(*size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        dtype = dtypes.as_dtype(dtype or float)
+        return _new(make(sizes_of(name, size), dtype), dtype, **options)
 
-    def create(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-        dtype = dtypes.as_dtype(float if dtype is None else dtype)
-        return _new(make(sizes_of(name, size), dtype), dtype, device, requires_grad)
-
-    return function(named(create, name, doc))
+    return named(name, create, doc)
 
 
-def _sampler(name: str, draw: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
-    """`draw(rng, sizes)` as an operation."""
-
+def _random(name: str, draw: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
     def sample(*size: Any, generator: Any = None, **options: Any) -> Tensor:
-        return _creator(name, lambda sizes, _dtype: draw(rng_of(generator), sizes), doc)(*size, **options)
+        return _new(draw(rng_of(generator), sizes_of(name, size)), float, **options)
 
-    return function(named(sample, name, doc))
+    return named(name, sample, doc)
 
 
-zeros = _creator("zeros", np.zeros, "0 everywhere.")
-ones = _creator("ones", np.ones, "1 everywhere.")
-empty = _creator("empty", np.empty, "Whatever the memory holds.")
-rand = _sampler("rand", lambda rng, sizes: rng.random(sizes), "Uniform in [0, 1).")
-randn = _sampler(
-    "randn", lambda rng, sizes: rng.standard_normal(sizes), "Normal, mean 0 and standard deviation 1."
+zeros = _constant("zeros", np.zeros, "0 everywhere.")
+ones = _constant("ones", np.ones, "1 everywhere.")
+empty = _constant("empty", np.empty, "Whatever the memory holds.")
+rand = _random("rand", lambda rng, size: rng.random(size), "Uniform in [0, 1).")
+randn = _random(
+    "randn", lambda rng, size: rng.standard_normal(size), "Normal, mean 0 and standard deviation 1."
 )
 
 
-@function
-def full(
-    size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def full(size: Any, fill_value: Any, **options: Any) -> Tensor:
     """`fill_value` everywhere."""
     value = tensor_of("full", fill_value)
-    array = np.full(sizes_of("full", (size,)), value.array)
-    return _new(array, value.dtype if dtype is None else dtype, device, requires_grad)
+    return _new(np.full(sizes_of("full", (size,)), value.array), value.dtype, **options)
 
 
 def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -134,13 +124,13 @@ def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
     name = create.__name__
 
     def like(input: Tensor, *values: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return create(input.shape, *values, dtype=input.dtype if dtype is None else dtype, **options)
+        return create(input.shape, *values, dtype=dtype or input.dtype, **options)
 
     def new(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return create(*size, dtype=self.dtype if dtype is None else dtype, **options)
+        return create(*size, dtype=dtype or self.dtype, **options)
 
-    method(f"new_{name}")(named(new, f"new_{name}", f"`{name}` in the dtype of this tensor."))
-    return function(named(like, f"{name}_like", f"`{name}` in the shape and dtype of `input`."))
+    method(f"new_{name}")(named(f"new_{name}", new, f"`{name}` in the dtype of this tensor."))
+    return named(f"{name}_like", like, f"`{name}` in the shape and dtype of `input`.")
 
 
 zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(empty), _like(full)
@@ -153,96 +143,59 @@ def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, **options: Any) ->
     return tensor(data, dtype=dtype or self.dtype, **options)
 
 
-@function
-def arange(
-    start: Any = None,
-    end: Any = None,
-    step: Any = 1,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def arange(start: Any = None, end: Any = None, step: Any = 1, **options: Any) -> Tensor:
     """start, start + step, … below end: `arange([start,] end[, step])`; int64 if all are integers."""
     start, end = (0, start) if end is None else (start or 0, end)
     if end is None:
         raise TypeError("arange: expected arange([start,] end[, step]), got no end")
-    first, last, step = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    numbers = first, last, step = [x.item() if isinstance(x, Tensor) else x for x in (start, end, step)]
     if step == 0 or (last - first) * step < 0:
         raise RuntimeError(f"arange: from {first} to {last} there is no way in steps of {step}")
-    if dtype is None:
-        dtype = float if any(isinstance(n, float) for n in (first, last, step)) else dtypes.int64
-    return _new(np.arange(first, last, step), dtype, device, requires_grad)
+    return _new(np.arange(first, last, step), float if float in map(type, numbers) else int, **options)
 
 
-@function
-def linspace(
-    start: float,
-    end: float,
-    steps: int,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
+def linspace(start: float, end: float, steps: int, **options: Any) -> Tensor:
     """`steps` numbers from start to end, evenly spaced."""
-    return _new(np.linspace(start, end, steps), dtype or float, device, requires_grad)
+    return _new(np.linspace(start, end, steps), float, **options)
 
 
-@function
-def eye(
-    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def eye(n: int, m: int | None = None, **options: Any) -> Tensor:
     """1 on the diagonal of an n by m matrix, else 0."""
-    return _new(np.eye(n, m), dtype or float, device, requires_grad)
+    return _new(np.eye(n, m), float, **options)
 
 
 # --- random numbers
 
 
-@function
 def randint(
-    low: Any = 0,
-    high: Any = None,
-    size: Any = None,
-    *,
-    generator: Any = None,
-    dtype: Any = None,
-    device: Any = None,
+    low: Any = 0, high: Any = None, size: Any = None, *, generator: Any = None, **options: Any
 ) -> Tensor:
     """Integers from low up to high - 1: `randint([low,] high, size)`."""
-    if size is None:
-        high, size = None, high
+    high, size = (None, high) if size is None else (high, size)
     low, high = (0, low) if high is None else (low, high)
     if low >= high:
         raise RuntimeError(f"randint: low {low} must be below high {high}")
-    return _new(
-        rng_of(generator).integers(low, high, sizes_of("randint", (size,))), dtype or dtypes.int64, device
-    )
+    return _new(rng_of(generator).integers(low, high, sizes_of("randint", (size,))), int, **options)
 
 
-@function
-def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randperm(n: int, *, generator: Any = None, **options: Any) -> Tensor:
     """0 … n - 1 in random order."""
-    return _new(rng_of(generator).permutation(n), dtype or dtypes.int64, device)
+    return _new(rng_of(generator).permutation(n), int, **options)
 
 
-@function
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any
 ) -> Tensor:
     """Normal numbers; mean and std are numbers (then give a size) or tensors, one for each result."""
     m, s = tensor_of("normal", mean), tensor_of("normal", std)
     if (s.array < 0).any():
         raise RuntimeError(f"normal: std must not be negative, got {std}")
     shape = np.broadcast_shapes(m.shape, s.shape) if size is None else sizes_of("normal", (size,))
+    common = dtypes.result_type(m, s)
     numbers = m.array + s.array * rng_of(generator).standard_normal(shape)
-    return _new(
-        numbers, dtype or (float if dtypes.result_type(m, s).kind != "f" else dtypes.result_type(m, s))
-    )
+    return _new(numbers, common if common.kind == "f" else float, **options)
 
 
-@operation()
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -> Tensor:
     """1 with the probability that `input` (or `p`) gives, else 0."""
     chance = input.array if p is None else np.full(input.shape, p)
@@ -251,7 +204,6 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -
     return _new(rng_of(generator).random(input.shape) < chance, input.dtype)
 
 
-@operation()
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
 ) -> Tensor:
@@ -262,9 +214,7 @@ def multinomial(
     if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(1) <= 0).any():
         raise RuntimeError("multinomial: weights must be finite, not negative, and not all zero in a row")
     if not replacement and ((weights > 0).sum(1) < num_samples).any():
-        raise RuntimeError(
-            f"multinomial: fewer than num_samples={num_samples} non-zero weights; pass replacement=True"
-        )
+        raise RuntimeError(f"multinomial: fewer than {num_samples} non-zero weights; pass replacement=True")
     draw = rng_of(generator)
     rows = [draw.choice(len(w), num_samples, replace=replacement, p=w / w.sum()) for w in weights]
-    return _new(np.stack(rows).reshape(*input.shape[:-1], num_samples), dtypes.int64)
+    return _new(np.stack(rows).reshape(*input.shape[:-1], num_samples), int)

@@ -12,26 +12,19 @@ from typing import Any
 import numpy as np
 
 from ..autograd.primitive import REGISTRY, Operation, Primitive, apply, primitive, refused
+from ..dtypes import ANY, FLOATS, INTEGERS, NUMBERS
 from ..tensor import Tensor, method
-from .inputs import (
-    ANY,
-    FLOATS,
-    INTEGERS,
-    NUMBERS,
-    alike,
-    composed,
-    function,
-    left_out,
-    mask_of,
-    matched,
-    named,
-    operation,
-    tensor_of,
-)
+from .inputs import OPERATIONS, alike, mask_of, matched, named, refuse, tensor_of
 
 Forward = Callable[..., Any]
 
 # --- forms of a row
+
+
+def _row(name: str, operation: Operation, doc: str) -> Operation:
+    """Publish an operation that needs no help with its arguments."""
+    OPERATIONS[name] = named(name, operation, doc)
+    return method(name)(operation)
 
 
 def unary(name: str, forward: Forward, rule: Any, doc: str, kinds: str = FLOATS) -> Operation:
@@ -40,12 +33,12 @@ def unary(name: str, forward: Forward, rule: Any, doc: str, kinds: str = FLOATS)
 
     def operation(input: Any, *, out: Any = None) -> Tensor:
         if out is not None:
-            left_out(name, ["out"])
+            refuse(name, ["out"])
         if not isinstance(input, Tensor) or input.array.dtype.kind not in kinds:
             (input,) = matched(name, input, kinds=kinds)
         return apply(this, (input,), {})
 
-    return method(name)(named(operation, name, doc))
+    return _row(name, operation, doc)
 
 
 def binary(name: str, forward: Forward, rule_a: Any, rule_b: Any, doc: str, kinds: str = ANY) -> Operation:
@@ -54,12 +47,12 @@ def binary(name: str, forward: Forward, rule_a: Any, rule_b: Any, doc: str, kind
 
     def operation(input: Any, other: Any, *, out: Any = None) -> Tensor:
         if out is not None:
-            left_out(name, ["out"])
+            refuse(name, ["out"])
         if not alike(input, other, kinds):
             input, other = matched(name, input, other, kinds=kinds)
         return apply(this, (input, other), {})
 
-    return method(name)(named(operation, name, doc))
+    return _row(name, operation, doc)
 
 
 def truth(name: str, forward: Forward, doc: str, kinds: str = ANY, inputs: int = 2) -> Operation:
@@ -67,18 +60,18 @@ def truth(name: str, forward: Forward, doc: str, kinds: str = ANY, inputs: int =
 
     def of_one(input: Any) -> Tensor:
         (input,) = matched(name, input, kinds=kinds)
-        return Tensor(np.asarray(forward(input.array)))
+        return Tensor(np.asanyarray(forward(input.array)))
 
     def of_two(input: Any, other: Any) -> Tensor:
         if not alike(input, other, kinds):
             input, other = matched(name, input, other, kinds=kinds)
         a, b = (getattr(x, "array", x) for x in (input, other))
         try:
-            return Tensor(np.asarray(forward(a, b)))
+            return Tensor(np.asanyarray(forward(a, b)))  # any: of symbols (compile/) it is one
         except ValueError as error:
             raise refused(name, (a, b), error) from None
 
-    return method(name)(named(of_one if inputs == 1 else of_two, name, doc))
+    return _row(name, of_one if inputs == 1 else of_two, doc)
 
 
 # --- what the rows share
@@ -130,7 +123,8 @@ relu = unary("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: np.where(y <= 
              "max(x, 0); its derivative at 0 is 0", NUMBERS)
 erf = unary("erf", lambda x: np.asarray(_erf(x), x.dtype),
             lambda g, _y, x: g * (2 / math.sqrt(math.pi) * np.exp(-(x * x))), "erf x = 2/√π ∫₀ˣ exp(-t²) dt")
-sign = unary("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat, "-1, 0 or 1; its derivative is 0", NUMBERS)
+sign = unary("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat,
+             "-1, 0 or 1; its derivative is 0", NUMBERS)
 floor = unary("floor", np.floor, _flat, "⌊x⌋; its derivative is 0", NUMBERS)
 ceil = unary("ceil", np.ceil, _flat, "⌈x⌉; its derivative is 0", NUMBERS)
 _round = unary("round", np.round, _flat, "the nearest integer", NUMBERS)
@@ -148,9 +142,11 @@ _power = binary("pow", np.power, lambda g, _y, a, b: g * (b * np.power(a, np.whe
                 lambda g, y, a, b: g * (y * np.log(np.where((a == 0) & (b >= 0), 1, a))), "aᵇ", NUMBERS)
 _monomial = primitive("monomial", lambda x, *, n: x**n,
                       lambda g, _y, x, *, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g))
-maximum = binary("maximum", np.maximum, lambda g, _y, a, b: _larger(g, a, b), lambda g, _y, a, b: _larger(g, b, a),
+maximum = binary("maximum", np.maximum,
+                 lambda g, _y, a, b: _larger(g, a, b), lambda g, _y, a, b: _larger(g, b, a),
                  "the larger of a and b; a tie gives half of the gradient to each")
-minimum = binary("minimum", np.minimum, lambda g, _y, a, b: _larger(g, b, a), lambda g, _y, a, b: _larger(g, a, b),
+minimum = binary("minimum", np.minimum,
+                 lambda g, _y, a, b: _larger(g, b, a), lambda g, _y, a, b: _larger(g, a, b),
                  "the smaller of a and b; a tie gives half of the gradient to each")
 logaddexp = binary("logaddexp", np.logaddexp, lambda g, y, a, _b: g * np.exp(a - y),
                    lambda g, y, _a, b: g * np.exp(b - y), "ln(eᵃ + eᵇ), without overflow", FLOATS)
@@ -177,17 +173,16 @@ isnan = truth("isnan", np.isnan, "true for NaN", inputs=1)
 isinf = truth("isinf", np.isinf, "true for ±infinity", inputs=1)
 isfinite = truth("isfinite", np.isfinite, "true for all but NaN and ±infinity", inputs=1)
 
-square = composed("square", lambda input: pow(input, 2), "x²")
-reciprocal = composed("reciprocal", lambda input: _div(1.0, input), "1 / x")
-rsqrt = composed("rsqrt", lambda input: _div(1.0, sqrt(input)), "1 / √x")
-lerp = composed("lerp", lambda input, end, weight: _add(input, mul(weight, _sub(end, input))),
+square = named("square", lambda input: pow(input, 2), "x²")
+reciprocal = named("reciprocal", lambda input: _div(1.0, input), "1 / x")
+rsqrt = named("rsqrt", lambda input: _div(1.0, sqrt(input)), "1 / √x")
+lerp = named("lerp", lambda input, end, weight: _add(input, mul(weight, _sub(end, input))),
                 "input + weight (end - input)")
 
 # fmt: on
 # --- compositions with options
 
 
-@operation()
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """a + alpha b"""
     if alpha == 1:
@@ -196,13 +191,11 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return _add(a, mul(b, alpha))
 
 
-@operation("sub", "subtract")
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """a - alpha b"""
     return add(input, other, alpha=-alpha) if alpha != 1 else _sub(input, other)
 
 
-@operation("div", "divide", "true_divide")
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """a / b, or with `rounding_mode` "floor" or "trunc" rounded down or towards 0."""
     if rounding_mode is None:
@@ -215,15 +208,13 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return sign(a) * sign(b) * _floor_div(abs(a), abs(b))
 
 
-@operation()
 def pow(input: Any, exponent: Any) -> Tensor:
     """inputᵉˣᵖᵒⁿᵉⁿᵗ. At 0 the derivative by the exponent is 0 for exponents ≥ 0."""
     if exponent.__class__ in (int, float) and alike(input, exponent, FLOATS):
         return mul(input, input) if exponent == 2 else _monomial(input, n=exponent)
-    return _power(input, exponent)
+    return _power(*matched("pow", input, exponent, kinds=NUMBERS))
 
 
-@operation()
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with `decimals` decimals, halves to even; its derivative is 0."""
     return _round(input * 10**decimals) / 10**decimals if decimals else _round(input)
@@ -243,15 +234,13 @@ def choose(condition: Any, input: Any, other: Any) -> Tensor:
     return _where(mask, input, other)
 
 
-@function
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """`input` where `condition` is true, else `other`; with the condition alone, the indices where it is true."""
+    """`input` where `condition` is true, else `other`; with the condition alone, the indices of the true."""
     if input is None and other is None:
         return tuple(map(Tensor, np.nonzero(np.atleast_1d(tensor_of("where", condition).array))))
     return choose(condition, input, other)
 
 
-@operation("clamp", "clip")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """`input` held within [min, max] (numbers or tensors); the derivative at a bound is 1."""
     if min is None and max is None:
@@ -261,7 +250,6 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return input if max is None else choose(input > max, max, input)
 
 
-@operation()
 def xlogy(input: Any, other: Any) -> Tensor:
     """x ln y, and 0 where x is 0 (unless y is NaN)."""
     input, other = matched("xlogy", input, other, kinds=FLOATS)
@@ -269,7 +257,6 @@ def xlogy(input: Any, other: Any) -> Tensor:
     return choose(zero, 0, mul(input, log(choose(zero, 1, other))))
 
 
-@operation()
 def isclose(
     input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
@@ -278,13 +265,11 @@ def isclose(
     return Tensor(np.asarray(np.isclose(a.array, b.array, rtol, atol, equal_nan)))
 
 
-@operation()
 def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """True if `isclose` is true everywhere."""
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
-@operation()
 def equal(input: Tensor, other: Tensor) -> bool:
     """True if shapes and all values are the same."""
     return np.array_equal(input.array, tensor_of("equal", other).array)

@@ -16,7 +16,7 @@ from ..autograd.gradmode import mode
 from ..autograd.primitive import primitive, refused
 from ..tensor import Tensor, method
 from .elementwise import choose, where
-from .inputs import axis_of, mask_of, operation, tensor_of
+from .inputs import axis_of, mask_of, tensor_of
 
 # --- rows
 
@@ -26,8 +26,8 @@ def _getitem(x: Any, *, index: Any) -> Any:
     if isinstance(y, np.ndarray):
         return y
     return x[
-        (*index, ...) if isinstance(index, tuple) else (index, ...)
-    ]  # one element: a 0-d view, not a number
+        (*(index if isinstance(index, tuple) else (index,)), ...)
+    ]  # of one element a 0-d view, not a number
 
 
 def _put(x: Any, v: Any, *, index: Any, reuse: bool) -> Any:
@@ -100,9 +100,8 @@ def get(input: Tensor, index: Any) -> Tensor:
 
 @method("__setitem__")
 def assign(input: Tensor, index: Any, value: Any) -> None:
-    """input[index] = value, differentiably: the tensor becomes the result of `put`, and earlier uses keep the old values.
-
-    Without a graph on either side the memory is written, and every view sees it.
+    """input[index] = value, differentiably: the tensor becomes the result of `put`, earlier uses keep the old
+    values. Without a graph on either side the memory is written, and every view sees it.
     """
     index = plain(index, input.shape)
     value = tensor_of("x[index] = value", value, input.dtype)
@@ -124,8 +123,7 @@ def refuse_leaf(tensor: Tensor) -> None:
     """Raise if `tensor` is a leaf that requires a gradient, and operations are recorded."""
     if mode.enabled and tensor.requires_grad and tensor.node is None:
         raise RuntimeError(
-            "in place: the tensor is a leaf that requires a gradient; write y = x.clone() and change y, "
-            "or, to overwrite a parameter, do it under no_grad()"
+            "in place: the tensor is a leaf that requires a gradient; change a clone(), or use no_grad()"
         )
 
 
@@ -136,17 +134,11 @@ def change(tensor: Tensor, result: Tensor) -> None:
         tensor.become(result)
         return
     refuse_leaf(whole)
-    if (
-        not whole.array.flags.c_contiguous
-        or 0 in shown.strides
-        or whole.requires_grad
-        and not tensor.requires_grad
-    ):
-        raise RuntimeError(
-            "in place: this view cannot pass a gradient on to what it is a view of; change a clone()"
-        )
+    detached = whole.requires_grad and not tensor.requires_grad
+    if detached or 0 in shown.strides or not whole.array.flags.c_contiguous:
+        raise RuntimeError("in place: a gradient cannot pass through this view; change a clone()")
     start = shown.ctypes.data - whole.array.ctypes.data
-    places: Any = start // shown.itemsize  # of the view's elements, among those of the whole
+    places: Any = np.asarray(start // shown.itemsize)  # of the view's elements, among those of the whole
     for n, stride in zip(shown.shape, shown.strides):
         places = np.add.outer(places, np.arange(n) * (stride // shown.itemsize))
     changed = put(whole.reshape(-1), result.reshape(-1), index=places.reshape(-1), reuse=False)
@@ -176,7 +168,7 @@ def _numbers(name: str, index: Any, size: int, least: int = 0) -> Any:
 
 
 def _aimed(name: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, tuple[Any, ...]]:
-    """x, and the index (…, i, index[…, i, j, …], j, …): `index` along `dim`, other dimensions by their own numbers."""
+    """x, and the index (…, i, index[…, i, j, …], j, …): `index` along `dim`, the others by their numbers."""
     axis, size = axis_of(name, input, dim), input.shape[dim] if input.shape else 1
     numbers = _numbers(name, index, size)
     if not input.shape:
@@ -184,9 +176,9 @@ def _aimed(name: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, tupl
     smaller = [n <= m or i == axis for i, (n, m) in enumerate(zip(numbers.shape, input.shape))]
     if len(numbers.shape) != input.ndim or not all(smaller):
         raise RuntimeError(
-            f"{name}: index {numbers.shape} must have the dimensions of {input.shape}, none larger but {dim}"
+            f"{name}: index {numbers.shape} does not fit {input.shape}, which may be larger but in {dim}"
         )
-    grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in numbers.shape)])
+    grid: list[Any] = list(np.ogrid[tuple(map(slice, numbers.shape))])
     grid[axis] = numbers
     return input, tuple(grid)
 
@@ -197,21 +189,17 @@ def _source(name: str, src: Any, index: Any, dtype: Any) -> Tensor:
     if not values.shape:
         return values
     if len(shape) != values.ndim or any(n > m for n, m in zip(shape, values.shape)):
-        raise RuntimeError(
-            f"{name}: src {values.shape} must have the dimensions of index {shape}, and be no smaller"
-        )
+        raise RuntimeError(f"{name}: index {shape} does not fit src {values.shape}, which may be larger")
     return getitem(values, index=tuple(map(slice, shape)))
 
 
-@operation()
 def gather(input: Tensor, dim: int, index: Any) -> Tensor:
-    """y[i, j, …] = x[index[i, j, …], j, …], for dim 0; `index` may be smaller than x in the other dimensions."""
+    """y[i, j, …] = x[index[i, j, …], j, …], for dim 0; x may be larger than `index` in other dimensions."""
     x, places = _aimed("gather", input, dim, index)
     y = getitem(x, index=places)
     return y if input.shape else y.reshape(index.shape)
 
 
-@operation()
 def scatter(input: Tensor, dim: int, index: Any, src: Any = None, *, value: Any = None) -> Tensor:
     """A copy of x with y[index[i, j, …], j, …] = src[i, j, …], for dim 0; or one `value` in all places."""
     x, places = _aimed("scatter", input, dim, index)
@@ -219,7 +207,6 @@ def scatter(input: Tensor, dim: int, index: Any, src: Any = None, *, value: Any 
     return put(x, values, index=places, reuse=False).reshape(input.shape)
 
 
-@operation()
 def scatter_add(input: Tensor, dim: int, index: Any, src: Tensor) -> Tensor:
     """x with src[i, j, …] added at [index[i, j, …], j, …], for dim 0; repeated places receive every share."""
     x, places = _aimed("scatter_add", input, dim, index)
@@ -227,7 +214,6 @@ def scatter_add(input: Tensor, dim: int, index: Any, src: Tensor) -> Tensor:
     return input + place(values, indices=[places], shape=x.shape).reshape(input.shape)
 
 
-@operation()
 def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
     """The entries `index` (1-D) of dimension `dim`."""
     if not input.shape:
@@ -239,44 +225,37 @@ def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
     return getitem(input, index=along(axis, numbers.reshape(-1)))
 
 
-@operation()
 def index_add(input: Tensor, dim: int, index: Any, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """x with `alpha source` added at the entries `index` (1-D) of dimension `dim`."""
     axis = axis_of("index_add", input, dim)
     numbers = _numbers("index_add", index, input.shape[axis]).reshape(-1)
     if source.shape != input.shape[:axis] + numbers.shape + input.shape[axis + 1 :]:
         raise RuntimeError(
-            f"index_add: source {source.shape} does not fit {numbers.size} entries of dim {dim} of {input.shape}"
+            f"index_add: {numbers.size} entries of dim {dim} of {input.shape} are not {source.shape}"
         )
     values = tensor_of("index_add", source if alpha == 1 else source * alpha, input.dtype)
     return input + place(values, indices=[along(axis, numbers)], shape=input.shape)
 
 
-@operation()
 def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tensor:
-    """y[…, i, …] = x[…, indices[…, i, …], …]; the other dimensions broadcast. Without `dim`, of the flattened input."""
+    """y[…, i, …] = x[…, indices[…, i, …], …]; the other dimensions broadcast. Without `dim`, of x.ravel()."""
     if dim is None:
         return take_along_dim(input.reshape(-1), indices.reshape(-1), 0)
-    axis, rank = axis_of("take_along_dim", input, dim), indices.ndim
-    if rank != input.ndim:
-        raise RuntimeError(
-            f"take_along_dim: input {input.shape} and indices {indices.shape} must have as many dimensions"
-        )
+    axis = axis_of("take_along_dim", input, dim)
+    if indices.ndim != input.ndim:
+        raise RuntimeError(f"take_along_dim: {input.shape} and indices {indices.shape} differ in dimensions")
     size = input.shape[axis]
     numbers = _numbers("take_along_dim", indices, size, -size)
-    grid = [
-        np.arange(n).reshape([-1 if j == i else 1 for j in range(rank)]) for i, n in enumerate(input.shape)
-    ]
-    return getitem(input, index=(*grid[:axis], numbers, *grid[axis + 1 :]))
+    grid: list[Any] = list(np.ogrid[tuple(map(slice, input.shape))])
+    grid[axis] = numbers
+    return getitem(input, index=tuple(grid))
 
 
-@operation()
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where `mask` is true, else x."""
     return choose(mask, tensor_of("masked_fill", value, input.dtype), input)
 
 
-@operation()
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The values of x where `mask` is true (they broadcast), as a 1-D tensor."""
     shape = np.broadcast_shapes(input.shape, mask.shape)
@@ -284,7 +263,6 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return getitem(whole, index=np.broadcast_to(mask_of("masked_select", mask), shape))
 
 
-@operation()
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the values that are not zero, a row each; or a tuple, an index for each dimension."""
     return where(input != 0) if as_tuple else Tensor(np.argwhere(input.array))

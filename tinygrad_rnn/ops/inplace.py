@@ -21,8 +21,8 @@ from .index import assign, change, refuse_leaf
 from .inputs import cast, named
 
 IN_PLACE = {
-    elementwise: """abs add ceil clamp cos div erf exp expm1 floor lerp log log1p log2 mul neg pow reciprocal relu
-        remainder round rsqrt sigmoid sign sin sqrt square sub tanh xlogy""",
+    elementwise: """abs add ceil clamp cos div erf exp expm1 floor lerp log log1p log2 mul neg pow
+        reciprocal relu remainder round rsqrt sigmoid sign sin sqrt square sub tanh xlogy""",
     index: "index_add masked_fill scatter scatter_add",
     reduce: "cumprod cumsum",
     shape: "tril triu",
@@ -34,19 +34,14 @@ OPERATORS = {"add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "po
 def write(tensor: Tensor, values: Tensor) -> Tensor:
     """Give `tensor` new values: into its memory, or, if they have a graph, as its new history."""
     refuse_leaf(tensor)
-    if dtypes.category(values.dtype) > dtypes.category(tensor.dtype):
-        raise RuntimeError(
-            f"in-place operation: a {values.dtype} result does not fit into a {tensor.dtype} tensor"
-        )
-    if values.shape != tensor.shape:
-        raise RuntimeError(
-            f"in-place operation: a result of shape {values.shape} does not fit into {tensor.shape}"
-        )
+    if values.shape != tensor.shape or dtypes.category(values.dtype) > dtypes.category(tensor.dtype):
+        given, held = (f"{x.dtype} of shape {x.shape}" for x in (values, tensor))
+        raise RuntimeError(f"in place: a result, {given}, does not fit into the tensor, {held}")
     if mode.enabled and (tensor.requires_grad or values.requires_grad):
         change(tensor, cast(values, tensor.dtype))
-        return tensor
-    np.copyto(tensor.array, values.array, casting="unsafe")
-    tensor.touch()
+    else:
+        np.copyto(tensor.array, values.array, casting="unsafe")
+        tensor.touch()
     return tensor
 
 
@@ -66,7 +61,7 @@ def _in_place(operation: Callable[..., Tensor], finish: Callable[[Tensor, Tensor
         return finish(self, operation(self, *args, **kwargs))
 
     name = operation.__name__
-    method(f"{name}_")(named(in_place, f"{name}_", f"`{name}`, in place."))
+    method(f"{name}_")(named(f"{name}_", in_place, f"`{name}`, in place."))
 
 
 for _table, _finish in ((IN_PLACE, write), (RESHAPING, _look)):
@@ -85,40 +80,44 @@ def copy_(self: Tensor, src: Any) -> Tensor:
     return self
 
 
-method("fill_")(named(lambda self, value: copy_(self, value), "fill_", "`value` everywhere."))
-method("zero_")(named(lambda self: copy_(self, 0), "zero_", "0 everywhere."))
+@method()
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """`value` everywhere."""
+    return copy_(self, value)
+
+
+@method()
+def zero_(self: Tensor) -> Tensor:
+    """0 everywhere."""
+    return copy_(self, 0)
 
 
 # --- random values
 
 
-def _random(self: Tensor, values: Any) -> Tensor:
-    return write(self, Tensor(values.astype(self.dtype)))
-
-
 @method()
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
     """Random numbers, uniform in [a, b)."""
-    return _random(self, a + (b - a) * rng_of(generator).random(self.shape))
+    return copy_(self, a + (b - a) * rng_of(generator).random(self.shape))
 
 
 @method()
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Random numbers, normal."""
-    return _random(self, mean + std * rng_of(generator).standard_normal(self.shape))
+    return copy_(self, mean + std * rng_of(generator).standard_normal(self.shape))
 
 
 @method()
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Any = None) -> Tensor:
     """1 with probability p, else 0."""
-    return _random(self, rng_of(generator).random(self.shape) < p)
+    return copy_(self, rng_of(generator).random(self.shape) < p)
 
 
 @method()
 def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
     """Random integers: `random_(high)` from 0, `random_(low, high)` from low, up to high - 1."""
     bounds = (0, low or 2**24) if high is None else (low, high)
-    return _random(self, rng_of(generator).integers(*bounds, self.shape))
+    return copy_(self, rng_of(generator).integers(*bounds, self.shape))
 
 
 # --- conversions
@@ -133,13 +132,13 @@ def to(
     non_blocking: bool = False,
     copy: bool = False,
 ) -> Tensor:
-    """This tensor in another dtype (gradients pass), or like another tensor; the only device is the processor."""
+    """This tensor in another dtype (gradients pass), or in another tensor's. The only device is 'cpu'."""
     for target in targets:
         if isinstance(target, Tensor):
             dtype = target.dtype
         elif isinstance(target, (str, Device)):
             device = target
-        else:
+        elif target is not None:
             dtype = target
     if device is not None:
         Device(device)
@@ -165,7 +164,10 @@ def cuda(self: Tensor, device: Any = None) -> Tensor:
     raise NotImplementedError("cuda: the only device is 'cpu'; ask tinygrad_rnn.cuda.is_available() first")
 
 
-PYTHON_NAMES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
-C_NAMES = {"short": "int16", "char": "int8", "byte": "uint8", "bool": "bool"}
-for _name, _dtype in (PYTHON_NAMES | C_NAMES).items():
-    method(_name)(named(lambda self, to=_dtype: cast(self, to), _name, f"This tensor as {_dtype}."))
+def _conversion(name: str, dtype: str) -> None:
+    method(name)(named(name, lambda self: cast(self, dtype), f"This tensor as {dtype}."))
+
+
+DTYPES = {"half": "float16", "float": "float32", "double": "float64", "bool": "bool", "byte": "uint8"}
+for _name, _dtype in {**DTYPES, "char": "int8", "short": "int16", "int": "int32", "long": "int64"}.items():
+    _conversion(_name, _dtype)

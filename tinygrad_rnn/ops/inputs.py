@@ -14,59 +14,53 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.primitive import primitive
+from ..dtypes import ANY, FLOATS
 from ..tensor import Tensor, method
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
-ANY, NUMBERS, INTEGERS, FLOATS = "fciub", "fciu", "iub", "fc"  # kinds of dtypes that an operation takes
-LEFT_OUT = ("out", "layout", "memory_format", "names", "output_size", "pin_memory", "reduce")
+PYTHON = (float, int)
+LEFT_OUT = {"out", "layout", "memory_format", "names", "output_size", "pin_memory", "reduce"}
 
-# --- what every operation for users has in common
+OPERATIONS: dict[str, Callable[..., Any]] = {}  # all that users call, by name
+
+# --- publishing
 
 
-def function(f: F) -> F:
-    """Let `f` take arguments as PyTorch does: NumPy's names, `f(dims=(0, 1))` for `f(0, 1)`, an array for `input`."""
+def publish(f: F) -> F:
+    """Let `f` take arguments as PyTorch does: NumPy's names, f(dims=(0, 1)) for f(0, 1), arrays."""
     name, parameters = f.__name__, inspect.signature(f).parameters.values()
-    known = {p.name for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     takes_input = "input" in known
 
     @wraps(f)
     def called(*args: Any, **kwargs: Any) -> Any:
         if kwargs and not kwargs.keys() <= known:
-            left_out(name, kwargs)
+            refuse(name, LEFT_OUT & kwargs.keys())
             kwargs = {k if k in known else NUMPY_NAMES.get(k, k): v for k, v in kwargs.items()}
             args = (*args, kwargs.pop(star)) if star in kwargs else args
         if takes_input and args and not isinstance(args[0], Tensor):
             args = (tensor_of(name, args[0]), *args[1:])
         return f(*args, **kwargs)
 
+    OPERATIONS[name] = called
     return called  # type: ignore[return-value]
 
 
-def operation(*names: str) -> Callable[[F], F]:
-    """A `function` that is a method of tensors too, under `names` (default: its own)."""
-    return lambda f: method(*names)(function(f))
+def refuse(name: str, arguments: Iterable[str]) -> None:
+    """Refuse arguments that PyTorch has and this package has not."""
+    for argument in arguments:
+        raise NotImplementedError(f"{name}: the argument {argument}= is not supported")
 
 
-def named(f: F, name: str, doc: str) -> F:
+def named(name: str, f: Callable[..., T], doc: str) -> Callable[..., T]:
     """`f`, called `name` and described by `doc`."""
     for attribute, value in {"__name__": name, "__qualname__": name, "__doc__": doc}.items():
         setattr(f, attribute, value)
     return f
-
-
-def composed(name: str, f: F, doc: str) -> F:
-    """An operation made of others."""
-    return operation()(named(f, name, doc))
-
-
-def left_out(name: str, arguments: Iterable[str]) -> None:
-    """Refuse what PyTorch has and this package has not."""
-    for argument in arguments:
-        if argument in LEFT_OUT:
-            raise NotImplementedError(f"{name}: the argument {argument}= is not supported")
 
 
 # --- tensors and numbers
@@ -103,7 +97,6 @@ def cast(input: Tensor, dtype: Any) -> Tensor:
     return _cast(input, dtype=dtype, was=input.dtype)
 
 
-@operation()
 def clone(input: Tensor) -> Tensor:
     """A copy; gradients pass through it."""
     return _cast(input, dtype=input.dtype, was=input.dtype)
@@ -113,9 +106,7 @@ def mask_of(name: str, condition: Any) -> Any:
     """`condition` as an array of truth values."""
     array = tensor_of(name, condition).array
     if array.dtype.kind not in "bu":
-        raise TypeError(
-            f"{name}: a mask must hold truth values, got {array.dtype}; compare it with something"
-        )
+        raise TypeError(f"{name}: a mask must hold truth values, got {array.dtype}; compare it")
     return array.astype(bool, copy=False)
 
 
@@ -125,10 +116,8 @@ def alike(a: Any, b: Any, kinds: str) -> bool:
         d = a.array.dtype
         if isinstance(b, Tensor):
             return d == b.array.dtype and d.kind in kinds
-        return (b.__class__ is float or b.__class__ is int) and d.kind == "f"
-    return (
-        (a.__class__ is float or a.__class__ is int) and isinstance(b, Tensor) and b.array.dtype.kind == "f"
-    )
+        return b.__class__ in PYTHON and d.kind == "f"
+    return a.__class__ in PYTHON and isinstance(b, Tensor) and b.array.dtype.kind == "f"
 
 
 def matched(name: str, *inputs: Any, kinds: str = ANY) -> list[Tensor]:

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..autograd.contributions import Product
 from ..autograd.primitive import primitive
+from ..dtypes import ANY
 from ..tensor import Tensor, method
 from .elementwise import mul
-from .inputs import axis_of, composed, function, matched, operation
+from .inputs import alike, axis_of, matched, named
 from .reduce import sum
 from .shape import permute, reshape
 
@@ -44,9 +45,9 @@ def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
         if rank_a == 1:
             return g * a
         return np.matmul(a.swapaxes(-1, -2), np.expand_dims(g, -1)).squeeze(-1)
-    if rank_b == rank_a == 2:
-        return Product(a, g)
     if rank_b == 2:
+        if rank_a == 2:
+            return Product(a, g)
         rows = math.prod(a.shape[:-1])
         return Product(a.reshape(rows, a.shape[-1]), g.reshape(rows, g.shape[-1]))
     if rank_a == 1:
@@ -63,13 +64,10 @@ def _multiply(a: Any, b: Any) -> Any:
 _matmul = primitive("matmul", _multiply, _matmul_a, _matmul_b)
 
 
-@operation("matmul")
 @method("__matmul__")
 def matmul(input: Any, other: Any) -> Tensor:
-    """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the leading dimensions broadcast; a 1-D factor is a row or a column."""
-    if not (
-        isinstance(input, Tensor) and isinstance(other, Tensor) and input.array.dtype == other.array.dtype
-    ):
+    """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the first … broadcast; a 1-D factor is a row or column."""
+    if not (isinstance(input, Tensor) and alike(input, other, ANY) and isinstance(other, Tensor)):
         input, other = matched("matmul", input, other)
     return _matmul(input, other)
 
@@ -85,7 +83,7 @@ def _ranked(name: str, rank: int, other_rank: int, doc: str) -> Callable[..., Te
             raise RuntimeError(f"{name}: shapes {input.shape} and {other.shape} given; {doc}")
         return matmul(input, other)
 
-    return composed(name, product, doc)
+    return named(name, product, doc)
 
 
 mm = _ranked("mm", 2, 2, "The product of two matrices: (n, k), (k, m) -> (n, m).")
@@ -100,13 +98,11 @@ def _plus(scaled: Tensor, alpha: Any, input: Tensor, beta: Any) -> Tensor:
     return scaled if beta == 0 else scaled + (input if beta == 1 else input * beta)
 
 
-@operation()
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha mat1 mat2"""
     return _plus(mm(mat1, mat2), alpha, input, beta)
 
 
-@operation()
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha batch1 batch2, matrix by matrix"""
     return _plus(bmm(batch1, batch2), alpha, input, beta)
@@ -115,7 +111,6 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 # --- sums of products
 
 
-@function
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products in Einstein's notation: `einsum("bij,bjk->bik", a, b)`.
 
@@ -124,9 +119,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     dimension of size 1 broadcasts.
     """
     if not isinstance(equation, str):
-        raise NotImplementedError(
-            "einsum: the form with lists of numbers is not supported; write an equation"
-        )
+        raise NotImplementedError("einsum: lists of numbers are not supported; write an equation")
     given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     xs = matched("einsum", *given)
     terms, out = _parsed(equation, xs)
@@ -153,15 +146,13 @@ def _parsed(equation: str, xs: Sequence[Tensor]) -> tuple[list[str], str]:
     terms = [term.replace("...", dots[len(dots) - n :]) if n >= 0 else "" for term, n in zip(terms, further)]
     for term, x in zip(terms, xs):
         if len(term) != x.ndim or not (term + "a").isalpha():
-            raise RuntimeError(
-                f"einsum: {equation!r} does not name the dimensions of an operand of shape {x.shape}"
-            )
+            raise RuntimeError(f"einsum: {equation!r} does not name the dimensions of a {x.shape} operand")
     letters = "".join(terms)
     once = "".join(sorted(c for c in letters if letters.count(c) == 1 and c not in dots))
     out = out.replace("...", dots) if arrow else dots + once
     if len(set(out)) != len(out) or not {*out} <= {*letters}:
         raise RuntimeError(
-            f"einsum: {equation!r}: each letter of the result must stand there once, and on the left too"
+            f"einsum: {equation!r}: a letter of the result stands twice there, or not on the left"
         )
     return terms, out
 
@@ -183,7 +174,7 @@ def _plain(equation: str, term: str, x: Tensor, sizes: dict[str, int]) -> tuple[
 def _summed(term: str, x: Tensor, needed: Any) -> tuple[str, Tensor]:
     """`x` summed over the letters that nothing else needs."""
     over = [i for i, c in enumerate(term) if c not in needed]
-    return "".join(c for c in term if c in needed), sum(x, over) if over else x
+    return "".join(c for c in term if c in needed), sum(x, over, dtype=x.dtype) if over else x
 
 
 def _contracted(term: str, x: Tensor, other: str, y: Tensor, needed: set[str]) -> tuple[str, Tensor]:
@@ -202,9 +193,8 @@ def _contracted(term: str, x: Tensor, other: str, y: Tensor, needed: set[str]) -
     return "".join(result), reshape(matmul(a, b) if over else a * b, [sizes[c] for c in result])
 
 
-@function
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Σ over pairs of dimensions: the last `dims` of a with the first of b, or the lists dims = (of a, of b)."""
+    """Σ over pairs of dimensions: the last `dims` of a with the first of b, or dims = (those of a, of b)."""
     if isinstance(dims, int):
         dims = (range(a.ndim - dims, a.ndim), range(dims))
     of_a, of_b = ([axis_of("tensordot", x, d) for d in ds] for x, ds in zip((a, b), dims))
@@ -215,19 +205,16 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", a, b)
 
 
-@operation()
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Σ over the last dimension of both, for every pair of the others."""
     return tensordot(input, other, ([-1], [-1])) if input.shape and other.shape else mul(input, other)
 
 
-@operation()
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """aᵢ bⱼ"""
     return einsum("i,j->ij", input, vec2)
 
 
-@operation()
 def trace(input: Tensor) -> Tensor:
     """Σ aᵢᵢ of a matrix."""
     if input.ndim != 2:

@@ -13,10 +13,11 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.primitive import primitive
+from ..dtypes import FLOATS, INTEGERS
 from ..tensor import Tensor
 from .elementwise import abs, choose, exp, log, maximum, minimum
 from .index import along, take_along_dim
-from .inputs import FLOATS, axes_of, axis_of, cast, clone, composed, matched, operation
+from .inputs import axes_of, axis_of, cast, clone, matched, named
 
 Dim = int | Sequence[int] | None
 
@@ -42,8 +43,10 @@ def _shared(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
 
 
 def _others(x: Any, axis: int) -> Any:
-    """At each place the product of all other places: of those before times of those after, so zeros do no harm."""
+    """At each place the product of all others: of those before times of those after, so zeros do no harm."""
     n = x.shape[axis]
+    if not n:
+        return x
     one = np.ones_like(x[along(axis, slice(0, 1))])
     before = np.cumprod(np.concatenate([one, x[along(axis, slice(0, n - 1))]], axis=axis), axis=axis)
     rest = np.concatenate([x[along(axis, slice(1, n))], one], axis=axis)
@@ -60,23 +63,18 @@ def _cumprod_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
     return np.moveaxis(np.add.reduce(shares, axis=-2), -1, axis)
 
 
-_sum = primitive(
-    "sum",
-    lambda x, *, axis, keepdims: np.add.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
-    lambda g, _y, _x, *, axis, keepdims: _spread(g, axis, keepdims),
-)
+# fmt: off
+_sum = primitive("sum",
+                 lambda x, *, axis, keepdims: np.add.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
+                 lambda g, _y, _x, *, axis, keepdims: _spread(g, axis, keepdims))
 _amax = primitive("amax", lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims), _shared)
-_prod = primitive(
-    "prod",
-    lambda x, *, axis, keepdims: np.multiply.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
-    lambda g, _y, x, *, axis, keepdims: _spread(g, axis, keepdims) * (_others(x, axis) if x.size else x),
-)
-_cumsum = primitive(
-    "cumsum",
-    lambda x, *, axis: np.cumsum(x, axis=axis, dtype=x.dtype),
-    lambda g, _y, _x, *, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis),
-)
+_prod = primitive("prod",
+                  lambda x, *, axis, keepdims: np.prod(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
+                  lambda g, _y, x, *, axis, keepdims: _spread(g, axis, keepdims) * _others(x, axis))
+_cumsum = primitive("cumsum", lambda x, *, axis: np.cumsum(x, axis=axis, dtype=x.dtype),
+                    lambda g, _y, _x, *, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))
 _cumprod = primitive("cumprod", lambda x, *, axis: np.cumprod(x, axis=axis, dtype=x.dtype), _cumprod_rule)
+# fmt: on
 
 
 # --- sums and means
@@ -102,13 +100,11 @@ def _root(x: Tensor, p: float) -> Tensor:
     return choose(zero, 0, choose(zero, 1, x) ** (1 / p))
 
 
-@operation()
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x. Integers and truth values are summed as int64."""
     return _sum(_summable(input, dtype), axis=axes_of("sum", input, dim), keepdims=keepdim)
 
 
-@operation()
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x / n"""
     input, axes = _floats("mean", input, dtype), axes_of("mean", input, dim)
@@ -116,11 +112,10 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
     return _sum(input, axis=axes, keepdims=keepdim) / (n or math.nan)
 
 
-@operation()
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None
+    input: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
-    """Σ (x - mean)² / (n - correction); `correction` is 1, or 0 with unbiased=False. `var(False)` is var(unbiased=False)."""
+    """Σ (x - mean)² / (n - correction); `correction` is 1, or 0 with unbiased=False, which may come first."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     input, axes = _floats("var", input), axes_of("var", input, dim)
@@ -129,15 +124,13 @@ def var(
     return _sum(away * away, axis=axes, keepdims=keepdim) / (freedom if freedom > 0 else 0)
 
 
-@operation()
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None
+    input: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
     """√var; where it is 0, its derivative is 0."""
     return _root(var(_floats("std", input), dim, unbiased, keepdim, correction=correction), 2)
 
 
-@operation()
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Π x. Its gradient is exact where x holds zeros."""
     input = _summable(input, dtype)
@@ -146,7 +139,6 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return _prod(input, axis=axis_of("prod", input, dim), keepdims=keepdim)
 
 
-@operation()
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """ln Σ eˣ, without overflow."""
     (input,) = matched("logsumexp", input, kinds=FLOATS)
@@ -157,19 +149,19 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return total if keepdim else total.squeeze(axes)
 
 
-@operation()
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """‖x‖ₚ = (Σ |x|ᵖ)^(1/p), also for p = inf, -inf, 0 (the number of non-zeros), "fro". At x = 0 its derivative is 0."""
+    """‖x‖ₚ = (Σ |x|ᵖ)^(1/p), also for p = ±inf, 0 (how many are not 0), "fro". Its derivative at 0 is 0."""
     p = 2 if p in (None, "fro") else p
     if isinstance(p, str):
         raise NotImplementedError(f"norm: p={p!r} is not supported; use a number or 'fro'")
     input, axes = _floats("norm", input, dtype), axes_of("norm", input, dim)
     if p in (math.inf, -math.inf):
         return (amax if p > 0 else amin)(abs(input), axes, keepdim)
-    zero = input == 0
-    powers = (
-        input * input if p == 2 else choose(zero, 0 if p >= 0 else math.inf, abs(choose(zero, 1, input)) ** p)
-    )
+    if p == 2:
+        powers = input * input
+    else:
+        zero = input == 0
+        powers = choose(zero, 0 if p >= 0 else math.inf, abs(choose(zero, 1, input)) ** p)
     total = _sum(powers, axis=axes, keepdims=keepdim)
     return total if p == 0 else _root(total, p)
 
@@ -182,7 +174,6 @@ def _not_empty(name: str, input: Tensor, axes: tuple[int, ...]) -> None:
         raise IndexError(f"{name}: there is nothing to choose from in shape {input.shape} along {axes}")
 
 
-@operation()
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest value; ties share the gradient evenly."""
     axes = axes_of("amax", input, dim)
@@ -190,31 +181,25 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return _amax(input, axis=axes, keepdims=keepdim)
 
 
-@operation()
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest value; ties share the gradient evenly."""
-    return ~amax(~input, dim, keepdim) if input.dtype.kind in "bu" else -amax(-input, dim, keepdim)
+    return ~amax(~input, dim, keepdim) if input.dtype.kind in INTEGERS else -amax(-input, dim, keepdim)
 
 
-@operation()
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the largest value stands (the first among equals); without `dim`, in the flattened tensor."""
-    return _place("argmax", input, dim, keepdim)
+def _place(name: str, kind: str) -> Any:
+    """`argmax` and `argmin`."""
+
+    def place(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        _not_empty(name, input, axes_of(name, input, dim))
+        axis = axis_of(name, input, dim) if input.shape and dim is not None else None
+        return Tensor(np.asarray(getattr(np, name)(input.array, axis=axis, keepdims=keepdim)))
+
+    return named(
+        name, place, f"Where the {kind} value stands, the first among equals; of all, or along `dim`."
+    )
 
 
-@operation()
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the smallest value stands (the first among equals); without `dim`, in the flattened tensor."""
-    return _place("argmin", input, dim, keepdim)
-
-
-def _place(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    _not_empty(name, input, axes_of(name, input, dim))
-    axis = axis_of(name, input, dim) if input.shape and dim is not None else None
-    return Tensor(np.asarray(getattr(np, name)(input.array, axis=axis, keepdims=keepdim)))
-
-
-def _extreme(name: str, whole: Any, pair: Any, place: Any) -> Any:
+def _extreme(name: str, kind: str, whole: Any, pair: Any, place: Any) -> Any:
     """`max` and `min`: of all, of two tensors, or values and indices along a dimension."""
 
     def extreme(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
@@ -226,19 +211,18 @@ def _extreme(name: str, whole: Any, pair: Any, place: Any) -> Any:
         values = take_along_dim(input, indices, dim) if input.shape else clone(input)
         return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
 
-    kind = {"max": "largest", "min": "smallest"}[name]
     doc = f"""The {kind} value, whose ties share the gradient; with a tensor for `dim`, `{name}imum`.
 
     With a number for `dim`, values and indices (of the first among equals, which gets the gradient).
     """
-    return composed(name, extreme, doc)
+    return named(name, extreme, doc)
 
 
-max = _extreme("max", amax, maximum, argmax)
-min = _extreme("min", amin, minimum, argmin)
+argmax, argmin = _place("argmax", "largest"), _place("argmin", "smallest")
+max = _extreme("max", "largest", amax, maximum, argmax)
+min = _extreme("min", "smallest", amin, minimum, argmin)
 
 
-@operation()
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort `input` along `dim`; equal values keep their order."""
     axis = axis_of("argsort", input, dim)
@@ -246,20 +230,16 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
         return Tensor(np.asarray(0))
     if not descending:
         return Tensor(np.argsort(input.array, axis=axis, kind="stable"))
-    backwards = np.argsort(
-        np.flip(input.array, axis), axis=axis, kind="stable"
-    )  # reversed twice: ties keep their order
+    backwards = np.argsort(np.flip(input.array, axis), axis=axis, kind="stable")  # twice reversed: ties stay
     return Tensor(np.flip(input.shape[axis] - 1 - backwards, axis).copy())
 
 
-@operation()
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Extremes:
     """The values in order along `dim`, and where each stood; equal values keep their order."""
     indices = argsort(input, dim, descending)
     return Extremes(take_along_dim(input, indices, dim) if input.shape else clone(input), indices)
 
 
-@operation()
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extremes:
     """The k largest (or smallest) values along `dim`, in order, and where they stand."""
     size = input.shape[axis_of("topk", input, dim)] if input.shape else 1
@@ -277,13 +257,11 @@ def _running(name: str, row: Any, doc: str) -> Any:
         axis, input = axis_of(name, input, dim), _summable(input, dtype)
         return row(input, axis=axis) if input.shape else clone(input)
 
-    return composed(name, running, doc)
+    return named(name, running, doc)
 
 
 cumsum = _running("cumsum", _cumsum, "yₜ = x₁ + … + xₜ along `dim`.")
-cumprod = _running(
-    "cumprod", _cumprod, "yₜ = x₁ ⋯ xₜ along `dim`. Its gradient is exact where x holds zeros."
-)
+cumprod = _running("cumprod", _cumprod, "yₜ = x₁ ⋯ xₜ along `dim`; its gradient is exact if x holds zeros.")
 
 
 def _verdict(name: str, function: Any, doc: str) -> Any:
@@ -292,7 +270,7 @@ def _verdict(name: str, function: Any, doc: str) -> Any:
         y = function(input.array, axis=axes, keepdims=keepdim)
         return Tensor(np.asarray(y, input.dtype if input.dtype == np.uint8 else bool))
 
-    return composed(name, verdict, doc)
+    return named(name, verdict, doc)
 
 
 all = _verdict("all", np.all, "True if every value is non-zero.")

@@ -17,44 +17,23 @@ from ..autograd.primitive import primitive
 from ..tensor import Tensor
 from .elementwise import choose
 from .index import along, get, getitem, index_select
-from .inputs import (
-    axes_of,
-    axis_and_size,
-    axis_of,
-    cast,
-    clone,
-    composed,
-    function,
-    operation,
-    sizes_of,
-    tensor_of,
-)
+from .inputs import axes_of, axis_and_size, axis_of, cast, clone, named, sizes_of, tensor_of
 
 Tensors = Sequence[Tensor]
 
 # --- rows
 
-_reshape = primitive(
-    "reshape", lambda x, *, shape: x.reshape(shape), lambda g, _y, _x, *, shape: g.reshape(_x.shape)
-)
-_permute = primitive(
-    "permute",
-    lambda x, *, axes: x.transpose(axes),
-    lambda g, _y, _x, *, axes: np.transpose(g, sorted(range(len(axes)), key=axes.__getitem__)),
-)
+# fmt: off
+_reshape = primitive("reshape",
+                     lambda x, *, shape: x.reshape(shape), lambda g, _y, _x, *, shape: g.reshape(_x.shape))
+_permute = primitive("permute", lambda x, *, axes: x.transpose(axes),
+                     lambda g, _y, _x, *, axes: np.transpose(g, np.argsort(axes)))
 _expand = primitive("expand", lambda x, *, shape: np.broadcast_to(x, shape), lambda g, _y, _x, *, shape: g)
-_cat = primitive(
-    "cat",
-    lambda *xs, axis, sizes: np.concatenate(xs, axis),
-    lambda g, _y, *_xs, axis, sizes: [g[i] for i in _slices(sizes, axis)],
-    variadic=True,
-)
-_stack = primitive(
-    "stack",
-    lambda *xs, axis: np.stack(xs, axis),
-    lambda g, _y, *_xs, axis: [g[along(axis, i)] for i in range(len(_xs))],
-    variadic=True,
-)
+_cat = primitive("cat", lambda *xs, axis, sizes: np.concatenate(xs, axis),
+                 lambda g, _y, *_xs, axis, sizes: [g[i] for i in _slices(sizes, axis)], variadic=True)
+_stack = primitive("stack", lambda *xs, axis: np.stack(xs, axis),
+                   lambda g, _y, *_xs, axis: [g[along(axis, i)] for i in range(len(_xs))], variadic=True)
+# fmt: on
 
 
 def _slices(sizes: Sequence[int], axis: int) -> list[tuple[Any, ...]]:
@@ -69,26 +48,21 @@ def _slices(sizes: Sequence[int], axis: int) -> list[tuple[Any, ...]]:
 # --- rearranging
 
 
-@operation()
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same numbers, row by row, in another shape; one size may be -1."""
     return _reshape(input, shape=sizes_of("reshape", shape))
 
 
-@operation()
 def view(input: Tensor, *shape: Any) -> Tensor:
     """`reshape` of the same memory."""
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
         raise NotImplementedError("view: reading the bytes as another dtype is not supported; use to(dtype)")
     y = reshape(input, *shape)
     if y.array.size and not np.may_share_memory(y.array, input.array):
-        raise RuntimeError(
-            f"view: the memory of {input.shape} is not in an order that {y.shape} can share; use reshape"
-        )
+        raise RuntimeError(f"view: {y.shape} cannot share the memory of this {input.shape}; use reshape")
     return y
 
 
-@operation()
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim … end_dim made one."""
     a, b = axis_of("flatten", input, start_dim), axis_of("flatten", input, end_dim)
@@ -97,13 +71,10 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, *input.shape[:a], math.prod(input.shape[a : b + 1]), *input.shape[b + 1 :])
 
 
-view_as = composed(
-    "view_as", lambda input, other: view(input, other.shape), "`view` in the shape of `other`."
-)
-ravel = composed("ravel", lambda input: reshape(input, input.numel()), "All numbers in one dimension.")
+view_as = named("view_as", lambda input, other: view(input, other.shape), "`view` in the other's shape.")
+ravel = named("ravel", lambda input: reshape(input, input.numel()), "All numbers in one dimension.")
 
 
-@operation()
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """Dimension i of the result is dimension dims[i] of the input."""
     axes = tuple(axis_of("permute", input, d) for d in sizes_of("permute", dims))
@@ -112,7 +83,6 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return _permute(input, axes=axes)
 
 
-@operation("transpose", "swapaxes")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions change places."""
     axes = list(range(input.ndim)) or [0]
@@ -121,7 +91,6 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return _permute(input, axes=tuple(axes)) if input.shape else input
 
 
-@operation()
 def t(input: Tensor) -> Tensor:
     """Aᵀ, for at most two dimensions."""
     if input.ndim > 2:
@@ -129,49 +98,39 @@ def t(input: Tensor) -> Tensor:
     return _permute(input, axes=(1, 0)) if input.ndim == 2 else input
 
 
-def _transposed(input: Tensor) -> Tensor:
-    """The dimensions in reverse order."""
-    return _permute(input, axes=tuple(range(input.ndim))[::-1])
+def _property(name: str, get: Any, doc: str) -> None:
+    setattr(Tensor, name, property(named(name, get, doc)))
 
 
-def _matrices_transposed(input: Tensor) -> Tensor:
-    """The last two dimensions change places."""
-    return transpose(input, -2, -1)
+_property(
+    "T", lambda self: _permute(self, axes=tuple(range(self.ndim))[::-1]), "All dimensions in reverse order."
+)
+_property("mT", lambda self: transpose(self, -2, -1), "The last two dimensions change places.")
 
 
-for _name, _get in {"T": _transposed, "mT": _matrices_transposed}.items():
-    setattr(Tensor, _name, property(_get))
-
-
-@operation("movedim", "moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions `source` (one or several) move to the places `destination`; the others keep their order."""
     a, b = axes_of("movedim", input, source), axes_of("movedim", input, destination)
     if len(a) != len(b):
-        raise RuntimeError(
-            f"movedim: source {source} and destination {destination} must name as many dimensions"
-        )
+        raise RuntimeError(f"movedim: {source} and {destination} must name as many dimensions")
     order = [i for i in range(input.ndim) if i not in a]
     for to, axis in sorted(zip(b, a)):
         order.insert(to, axis)
     return _permute(input, axes=tuple(order))
 
 
-@operation()
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of size 1 (all of them, or those in `dim`)."""
     axes = axes_of("squeeze", input, dim)
     return _reshape(input, shape=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes))
 
 
-@operation()
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at `dim`."""
     axis = axis_of("unsqueeze", input, dim, new=1)
     return _reshape(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
 
 
-@operation("expand", "broadcast_to")
 def expand(input: Tensor, *size: Any) -> Tensor:
     """Dimensions of size 1 repeated to `size` without a copy; -1 leaves a size, new ones come in front."""
     wanted = list(sizes_of("expand", size))
@@ -181,39 +140,29 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     return _expand(input, shape=tuple(wanted))
 
 
-@function
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    """`expand` to `size`."""
-    return expand(input, size)
-
-
-expand_as = composed(
-    "expand_as", lambda input, other: expand(input, other.shape), "`expand` to the shape of `other`."
+broadcast_to = named("broadcast_to", lambda input, size: expand(input, size), "`expand` to `size`.")
+expand_as = named(
+    "expand_as", lambda input, other: expand(input, other.shape), "`expand` to the other's shape."
 )
 
 
-@operation()
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The whole tensor repeats[i] times along dimension i; new dimensions come in front."""
     counts = sizes_of("repeat", repeats)
     if len(counts) < input.ndim or min(counts, default=0) < 0:
-        raise RuntimeError(
-            f"repeat: {counts} must hold a number of times for each dimension of {input.shape}"
-        )
+        raise RuntimeError(f"repeat: {counts} must say how many times for each dimension of {input.shape}")
     shape = (1,) * (len(counts) - input.ndim) + input.shape
     pairs = [n for pair in zip(counts, shape) for n in pair]
     spread = expand(reshape(input, [m for n in shape for m in (1, n)]), pairs)
     return reshape(spread, [a * b for a, b in zip(counts, shape)])
 
 
-@operation()
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """`repeat`, once along leading dimensions that `dims` does not name."""
     counts = sizes_of("tile", dims)
     return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
-@operation()
 def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Tensor:
     """Each entry of dimension `dim` repeated `repeats` times (a number, or one for each entry)."""
     input = ravel(input) if dim is None else input
@@ -238,7 +187,6 @@ def _several(name: str, tensors: Any) -> list[Tensor]:
     return [x if x.array.dtype is common else cast(x, common) for x in found]
 
 
-@function
 def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     """Tensors joined along a dimension they have; empty 1-D tensors are passed over."""
     xs = _several("cat", tensors)
@@ -247,27 +195,23 @@ def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     return _cat(*xs, axis=axis, sizes=[x.shape[axis] if x.shape else 0 for x in xs])
 
 
-@function
 def stack(tensors: Tensors, dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     xs = _several("stack", tensors)
     return _stack(*xs, axis=axis_of("stack", xs[0], dim, new=1))
 
 
-@function
 def vstack(tensors: Tensors) -> Tensor:
     """Rows on top of each other."""
     return cat([reshape(x, 1, -1 if x.numel() else 0) if x.ndim < 2 else x for x in tensors], 0)
 
 
-@function
 def hstack(tensors: Tensors) -> Tensor:
     """Columns beside each other."""
     xs = [reshape(x, 1) if not x.shape else x for x in tensors]
     return cat(xs, min(1, xs[0].ndim - 1) if xs else 0)
 
 
-@operation()
 def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of the given size (the last may be smaller), or of the given sizes, along `dim`."""
     axis, n = axis_and_size("split", input, dim)
@@ -281,7 +225,6 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
     return tuple([getitem(input, index=i) for i in _slices(sizes, axis)])
 
 
-@operation()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces of equal size along `dim` (the last may be smaller)."""
     if chunks <= 0:
@@ -290,27 +233,24 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-n // chunks) if n else [0] * chunks, dim)
 
 
-@operation()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The entries of dimension `dim`, without it."""
     axis, n = axis_and_size("unbind", input, dim)
     return tuple([getitem(input, index=along(axis, i)) for i in range(n)])
 
 
-@operation()
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """Entry `index` of dimension `dim`, without it."""
     return get(input, along(axis_and_size("select", input, dim)[0], int(index)))
 
 
-@operation()
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """Entries start … start + length - 1 of dimension `dim`; a negative start counts from the end."""
     axis, n = axis_and_size("narrow", input, dim)
     first = int(start) + n if start < 0 else int(start)
     if not 0 <= first <= first + length <= n:
         raise RuntimeError(
-            f"narrow: {length} entries from {start} are out of range for dim {dim} of shape {input.shape}"
+            f"narrow: {length} entries from {start} are not in dim {dim} of shape {input.shape}"
         )
     return getitem(input, index=along(axis, slice(first, first + length)))
 
@@ -318,14 +258,12 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 # --- turning and masking
 
 
-@operation()
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Each of `dims` in reverse order."""
     axes = axes_of("flip", input, sizes_of("flip", dims)) if sizes_of("flip", dims) else ()
     return getitem(input, index=tuple(slice(None, None, -1 if i in axes else 1) for i in range(input.ndim)))
 
 
-@operation()
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Entries move on by `shifts` along `dims`, those pushed out come in again in front."""
     steps = sizes_of("roll", (shifts,))
@@ -346,13 +284,11 @@ def _below(name: str, input: Tensor, diagonal: int) -> Any:
     return np.tri(input.shape[-2], input.shape[-1], diagonal, dtype=bool)
 
 
-@operation()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix; zeros above `diagonal`."""
     return choose(_below("tril", input, diagonal), input, 0)
 
 
-@operation()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix; zeros below `diagonal`."""
     return choose(_below("triu", input, diagonal - 1), 0, input)
@@ -365,14 +301,12 @@ def _diagonal(shape: tuple[int, ...], offset: int) -> tuple[Any, Any]:
     return i, i + offset
 
 
-@operation()
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The entries with j = i + offset of dimensions dim1, dim2, as the last dimension."""
     matrices = movedim(input, (dim1, dim2), (-2, -1))
     return getitem(matrices, index=(..., *_diagonal(matrices.shape[-2:], offset)))
 
 
-@operation()
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
     if input.ndim == 2:
@@ -383,7 +317,6 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return place(input, indices=[_diagonal((n, n), diagonal)], shape=(n, n))
 
 
-@operation()
 def contiguous(input: Tensor) -> Tensor:
     """Itself if its memory is in order, else a copy that is."""
     return input if input.array.flags.c_contiguous else clone(input)
