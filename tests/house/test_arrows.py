@@ -20,7 +20,16 @@ FLOORS = [
     ["autograd"],
     ["ops"],
     ["utils", "optim"],
-    ["nn.init", "nn.functional", "nn.parameter", "nn.hooks", "nn.registry", "nn.state", "nn.module", "nn.containers"],
+    [
+        "nn.init",
+        "nn.functional",
+        "nn.parameter",
+        "nn.hooks",
+        "nn.registry",
+        "nn.state",
+        "nn.module",
+        "nn.containers",
+    ],
     ["nn", "serialization"],
     ["compile", "testing", "viz"],
     [""],
@@ -35,14 +44,24 @@ def module_of(path: Path) -> str:
 
 
 def floor_of(module: str) -> int:
-    matches = [(len(name), k) for k, floor in enumerate(FLOORS) for name in floor if f"{module}.".startswith(f"{name}.") or not name]
+    matches = [
+        (len(name), k)
+        for k, floor in enumerate(FLOORS)
+        for name in floor
+        if f"{module}.".startswith(f"{name}.") or not name
+    ]
     return max(matches)[1]
 
 
 def imports_of(path: Path) -> list[tuple[int, str, bool]]:
     """(line, module imported, whether inside a function) for imports within the package."""
     tree = ast.parse(path.read_text(encoding="utf8"))
-    inside = {n for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)}
+    inside = {
+        n
+        for f in ast.walk(tree)
+        if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for n in ast.walk(f)
+    }
     package = module_of(path).split(".") if path.name == "__init__.py" else module_of(path).split(".")[:-1]
     found = []
     for node in ast.walk(tree):
@@ -52,7 +71,9 @@ def imports_of(path: Path) -> list[tuple[int, str, bool]]:
             for alias in node.names:
                 deeper = PACKAGE.joinpath(*stem, alias.name)
                 is_module = deeper.with_suffix(".py").exists() or deeper.is_dir()
-                found.append((node.lineno, ".".join([*stem, alias.name] if is_module else stem), node in inside))
+                found.append(
+                    (node.lineno, ".".join([*stem, alias.name] if is_module else stem), node in inside)
+                )
     return found
 
 
@@ -70,7 +91,13 @@ def test_no_import_hides_in_a_function(path):
 
 
 def test_an_arrow_that_turns_back_is_noticed():
-    assert floor_of("tensor") < floor_of("autograd.engine") < floor_of("ops.shape") < floor_of("nn.cells") < floor_of("testing")
+    assert (
+        floor_of("tensor")
+        < floor_of("autograd.engine")
+        < floor_of("ops.shape")
+        < floor_of("nn.cells")
+        < floor_of("testing")
+    )
     assert floor_of("optim.adam") < floor_of("nn.module")  # optim knows no nn
     assert floor_of("nn.functional.loss") < floor_of("nn.layers")
 
@@ -86,7 +113,10 @@ def test_the_package_imports_nothing_but_numpy_and_the_standard_library():
             else:
                 continue
             strangers = {name.split(".")[0] for name in names} - allowed
-            if path == PACKAGE / "testing" / "strategies.py" or path.parent == PACKAGE / "testing" / "strategies":
+            if (
+                path == PACKAGE / "testing" / "strategies.py"
+                or path.parent == PACKAGE / "testing" / "strategies"
+            ):
                 strangers -= {"hypothesis"}  # imported when it is asked for, and only here
             if path.is_relative_to(PACKAGE / "viz"):
                 strangers -= {"matplotlib"}

@@ -11,7 +11,9 @@ import pytest
 
 import tinygrad_rnn
 
-QUIET = {"tinygrad_rnn.testing.strategies"}  # needs Hypothesis, which these tests have, but is imported lazily
+QUIET = {
+    "tinygrad_rnn.testing.strategies"
+}  # needs Hypothesis, which these tests have, but is imported lazily
 
 
 def modules():
@@ -28,9 +30,15 @@ def public(module):
     names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
     for name in names:
         thing = getattr(module, name)
-        if getattr(thing, "__module__", module.__name__) == module.__name__ or hasattr(module, "__all__"):
-            if (inspect.isclass(thing) or callable(thing)) and not isinstance(thing, np.dtype):
-                yield name, thing
+        here = getattr(thing, "__module__", module.__name__) == module.__name__ or hasattr(module, "__all__")
+        if here and callable(thing) and not isinstance(thing, np.dtype):
+            yield name, thing
+
+
+def methods_of(thing):
+    for name, member in vars(thing).items():
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+            yield name
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
@@ -49,8 +57,9 @@ def test_every_public_method_has_a_docstring(module):
     silent = []
     for name, thing in public(module):
         if inspect.isclass(thing) and thing.__module__.startswith("tinygrad_rnn"):
-            for method, function in vars(thing).items():
-                if not method.startswith("_") and (inspect.isfunction(function) or isinstance(function, property)):
-                    if not (inspect.getdoc(getattr(thing, method)) or "").strip():
-                        silent.append(f"{name}.{method}")
+            silent += [
+                f"{name}.{method}"
+                for method in methods_of(thing)
+                if not inspect.getdoc(getattr(thing, method))
+            ]
     assert not silent, f"{module.__name__}: no docstring for {silent}"
