@@ -21,7 +21,7 @@ NUMPY = {
     "neg": "negative", "abs": "absolute", "round": "rint", "sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power",
 }  # fmt: skip
 PLAIN = set(
-    "add exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum logaddexp negative absolute subtract "
+    "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum logaddexp negative absolute subtract "
     "multiply divide power equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
     "isnan isinf isfinite invert bitwise_and bitwise_or bitwise_xor".split()
 )
@@ -86,11 +86,13 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
         return [f"{op}({joined}{end})"]
     if op == "monomial":
         return [f"np.power({args[0]}, {number(static['n'])}{end})"]
+    if op == "relu":
+        return [f"np.maximum({args[0]}, 0{end})"]
     if op == "matmul":
         return [f"np.matmul({joined}{end})"]
     if op in REDUCTIONS:
         axis = (-2 if last else static["axis"]) if out else static["axis"]
-        return [f"{REDUCTIONS[op]}({args[0]}, axis={axis}, keepdims=True{end})"]
+        return [f"{REDUCTIONS[op]}({args[0]}, axis={axis}, keepdims={static['keepdims']}{end})"]
     if op == "cumsum":
         return [f"np.cumsum({args[0]}, axis={static['axis']}{end})"]
     if op == "einsum":
@@ -372,8 +374,10 @@ class Emitter:
             return self.rows(v, consts, out) if v.kind in ("row", "fold", "turned") else self.const(v, consts)
         rows = [a for a in v.args if isinstance(a, Value) and a.kind in ("row", "fold", "turned")]
         if v.op == "matmul" and rows:
-            turned, other = v.args
-            text = f"np.matmul({self.rows(turned.args[0], consts, out, True)}{'' if self.last else '.T'}, {self.rows(other, consts, out, True)}{'.T' if self.last and id(other) != id(self.plan.step.x) else ''})"
+            left, right = v.args[0].args[0], v.args[1]
+            a, b = (self.rows(f, consts, out, True) for f in (left, right))
+            straight = [self.last != self.is_x(f) for f in (left, right)]  # (K, N), as the left factor has to be
+            text = f"np.matmul({a}{'' if straight[0] else '.T'}, {b}{'.T' if straight[1] else ''})"
         elif v.op == "sum" and rows and self.last:
             text = f"{self.rows(v.args[0], consts, out, True)}.sum({1 if len(_axes(v)) == 1 else None}).reshape({v.shape})"
             if id(v.args[0]) == id(self.plan.step.x):
@@ -392,6 +396,11 @@ class Emitter:
         name = self.names[id(v)] = self.unique(v.name or self.gradient_names.get(id(v), "g"))
         out.append(f"{name} = {text}")
         return name
+
+    def is_x(self, v: Value) -> bool:
+        """True if `v` is the input x, or some of its columns: rows (N, K) in both layouts."""
+        base = self.storage.region(v).base
+        return self.last and base is self.plan.step.x
 
     def rows(self, v: Value, consts: list[str], out: list[str], flat: bool = False) -> str:
         """Rows of all steps, as an operand of a sum over them; in the features-first layout as (K, T B)."""

@@ -80,18 +80,27 @@ def split_forward(new: Plan, values: list[Value]) -> None:
     """Sort the forward values into before, loop and after."""
     step = new.step
     late = descendants(values, step.states)
-    sort(new, new.forward, "forward", values, late, ancestors(step.nexts))
+    sort(new, new.forward, "forward", values, late, ancestors(step.nexts), set())
 
 
 def split_backward(new: Plan, values: list[Value]) -> None:
     """Sort the backward values. What depends on the carried gradient is late; the next carry waits for its ancestors."""
     step = new.step
     late = descendants(values, [d for d in step.d_nexts if d is not None])
-    sort(new, new.back, "back", values, late, ancestors([d for d in step.d_states if d is not None]))
+    carried = {id(d) for d in step.d_nexts if d is not None}
+    sort(new, new.back, "back", values, late, ancestors([d for d in step.d_states if d is not None]), carried)
 
 
-def sort(new: Plan, parts: dict[str, list[Value]], way: str, values: list[Value], late: set[int], awaited: set[int]) -> None:
-    """Where each value is computed."""
+def sort(
+    new: Plan,
+    parts: dict[str, list[Value]],
+    way: str,
+    values: list[Value],
+    late: set[int],
+    awaited: set[int],
+    brief: set[int],
+) -> None:
+    """Where each value is computed. What reads a `brief` input, there for one step only, is best done in the loop."""
     rows = [v for v in values if v.kind != "const"]
     early = [v for v in rows if id(v) not in late and v.kind == "row"]
     out = ancestors(v for v in early if v.op in PRODUCTS)
@@ -109,7 +118,8 @@ def sort(new: Plan, parts: dict[str, list[Value]], way: str, values: list[Value]
         elif id(v) in awaited:
             part = "loop"
         else:
-            part = "after" if new.hoist or id(v) in after else "loop"
+            reads = any(id(a) in brief for a in v.args) and v.op not in PRODUCTS
+            part = "after" if (new.hoist and not reads) or id(v) in after else "loop"
         if part == "loop" and any(new.part.get(id(a)) == f"{way} after" for a in v.args):
             part = "after"
         parts[part].append(v)

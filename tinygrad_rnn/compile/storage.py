@@ -23,7 +23,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from .fission import VIEWS, Plan
-from .trace import ELEMENTWISE, Step, Value
+from .trace import ELEMENTWISE, Step, Value, axes_in, is_whole
 
 NEVER = 10**9
 IN_PLACE = ELEMENTWISE - {"where", "cast", "erf"}
@@ -69,7 +69,7 @@ class Region(NamedTuple):
 
 def columns(index: Any) -> tuple[int, int] | None:
     """(lo, hi) if an index is `[:, lo:hi]`."""
-    if isinstance(index, tuple) and len(index) == 2 and index[0] == slice(None) and isinstance(index[1], slice):
+    if isinstance(index, tuple) and len(index) == 2 and is_whole(index[0]) and isinstance(index[1], slice):
         lo, hi, step = index[1].start, index[1].stop, index[1].step
         if isinstance(lo, int) and isinstance(hi, int) and 0 <= lo <= hi and step in (None, 1):
             return lo, hi
@@ -95,7 +95,7 @@ def _fits(v: Value) -> bool:
         return columns(v.static["index"]) is not None
     if v.op == "place":
         return all(columns(i) for i in v.static["indices"])
-    if v.op == "reshape":
+    if v.op in ("reshape", "permute"):
         return False
     args = [a for a in v.args if isinstance(a, Value)]
     return all(len(a.shape) == 2 for a in args if a.kind == "row" or v.op == "matmul") and all(len(a.shape) <= 2 for a in args)
@@ -228,7 +228,9 @@ class Storage:
                     seen.add(id(after))
                 self.carry[way].append((before, after))
         if not self.last:
-            self.save_states(loop=plan.forward["loop"])
+            self.save_states("forward", plan.forward["loop"])
+        if plan.backward:
+            self.save_states("back", plan.back["loop"])
 
     def copy_of(self, v: Value, way: str, loop: list[Value], first: bool = False) -> Value:
         """A copy of a value, made in the loop."""
@@ -238,18 +240,19 @@ class Storage:
         self.plan.part[id(twin)] = f"{way} loop"
         return twin
 
-    def save_states(self, loop: list[Value]) -> None:
-        """With packed rows, a state that is read outside of the loop is copied in it: its rows are not a block of their own."""
+    def save_states(self, way: str, loop: list[Value]) -> None:
+        """What the loop writes over at each step, but something outside of it reads, is copied in the loop."""
         plan = self.plan
-        elsewhere = [v for parts in (plan.forward, plan.back) for values in parts.values() if values is not loop for v in values]
-        for state, _ in self.carry["forward"]:
-            users = [v for v in elsewhere if any(a is state for a in v.args)]
-            outputs = any(y is state for y in plan.step.ys)
-            if users or outputs:
-                twin = self.copy_of(state, "forward", loop, first=True)
+        parts = [values for parts in (plan.forward, plan.back) for values in parts.values() if values is not loop]
+        for state, _ in self.carry[way]:
+            users = [v for values in parts for v in values if any(a is state for a in v.args)]
+            if users or any(y is state for y in plan.step.ys):
+                twin = self.copy_of(state, way, loop, first=True)
                 for v in users:
                     v.args = tuple(twin if a is state else a for a in v.args)
                 plan.step.ys = [twin if y is state else y for y in plan.step.ys]
+                if plan.step.d_x is state:
+                    plan.step.d_x = twin
 
     def place_states(self) -> None:
         """Buffers for states and carried gradients."""
@@ -393,7 +396,7 @@ def fresh(name: str, taken: set[str]) -> str:
 def slices_of(v: Value) -> list[tuple[int, int]] | None:
     """Where the parts of `v` stand, if they are disjoint slices `[:, lo:hi]`."""
     if v.op == "cat":
-        if v.static["axis"] != 1:
+        if axes_in(v.static, list(v.args)) != (1,):
             return None
         ends = [sum(v.static["sizes"][: i + 1]) for i in range(len(v.args))]
         return [(end - n, end) for n, end in zip(v.static["sizes"], ends)]

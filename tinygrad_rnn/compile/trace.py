@@ -45,7 +45,7 @@ from ..tensor import Memory, Tensor
 PRIMES = (13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 ELEMENTWISE = set(
     "neg abs exp expm1 log log1p log2 sqrt sin cos tanh sigmoid erf sign floor ceil round add sub mul div remainder pow "
-    "maximum minimum logaddexp where monomial cast negative absolute subtract multiply divide power equal not_equal less "
+    "maximum minimum logaddexp relu floor_divide where monomial cast negative absolute subtract multiply divide power equal not_equal less "
     "less_equal greater greater_equal logical_and logical_or logical_xor logical_not isnan isinf isfinite invert "
     "bitwise_and bitwise_or bitwise_xor".split()
 )
@@ -107,15 +107,24 @@ def _no_value(name: str) -> Callable[..., Any]:
     return refuse
 
 
-for _name in "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__ __getitem__".split():
+def _as_tensor(name: str) -> Callable[..., Any]:
+    def method(self: Symbol, *args: Any) -> Any:
+        return getattr(self.trace.tensor(self.trace.value_of(self)), name)(*args)
+
+    return method
+
+
+for _name in "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__".split():
     setattr(Symbol, _name, _no_value(_name.strip("_")))
+for _name in "swapaxes reshape transpose squeeze sum __getitem__".split():  # rules call them on values without a gradient
+    setattr(Symbol, _name, _as_tensor(_name))
 
 
 class Trace:
     """Notes what is done to symbols. While it is the watch of this thread, `apply` calls it instead of NumPy."""
 
-    def __init__(self, rows: int, codes: set[Any]) -> None:
-        self.rows, self.codes = rows, codes
+    def __init__(self, rows: int, codes: set[Any], real: bool) -> None:
+        self.rows, self.codes, self.real = rows, codes, real
         self.values: list[Value] = []
         self.known: dict[Any, Value] = {}  # an operation done twice on the same values is done once
         self.kept: dict[int, tuple[Any, Value]] = {}  # arrays that the step brought along
@@ -134,7 +143,8 @@ class Trace:
 
     def symbol(self, value: Value) -> Symbol:
         """The symbol of a value."""
-        symbol = dummy(value).view(Symbol)
+        numbers = mixture(value.shape, value.dtype) if self.real else dummy(value)
+        symbol: Symbol = numbers.view(Symbol)
         symbol.value, symbol.trace = value, self
         return symbol
 
@@ -180,12 +190,20 @@ class Trace:
                 return first
         if op in ("reshape", "expand") and first is not None and first.shape == shape:
             return first
+        if op == "cat" and axes_in(static, values) == (0,) and all(v.op == "permute" and v.kind == "turned" for v in values):
+            return self.turned_cat([v.args[0] for v in values], shape, dtype)
         kind = kind_of(self.rows, op, values, static, shape)
         if kind == "split":  # [a₁; a₂]ᵀ [g₁; g₂] = a₁ᵀ g₁ + a₂ᵀ g₂
             return self.split(values, dtype)
         value = Value(op, args, static, shape, dtype, kind)
         self.values.append(value)
         return value
+
+    def turned_cat(self, values: list[Value], shape: tuple[int, ...], dtype: Any) -> Value:
+        """[aᵀ; bᵀ] = [a b]ᵀ"""
+        static = {"axis": 1, "sizes": [v.shape[1] for v in values]}
+        wide = self.made("cat", tuple(values), static, shape[::-1], dtype)
+        return self.made("permute", (wide,), {"axes": (1, 0)}, shape, dtype)
 
     def split(self, values: list[Value], dtype: Any) -> Value:
         """The product of two stacks as a sum of products."""
@@ -268,8 +286,14 @@ def name_gradient(g: Tensor, of: Value) -> None:
 
 def dummy(value: Value) -> Any:
     """An array of the value's shape and dtype, in the memory of one number: NaN, which no one takes for a result."""
-    filler = np.nan if value.dtype.kind == "f" else 0x5EA1 if value.dtype.itemsize > 1 and value.dtype.kind in "iu" else 1
+    filler = np.nan if value.dtype.kind == "f" else 0x5EA1 if value.dtype.itemsize > 1 else 1
     return np.broadcast_to(np.asarray(filler, value.dtype), value.shape)
+
+
+def mixture(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Numbers of both signs, no two rows alike: whatever code takes for a result of its own will not be the same twice."""
+    numbers = np.sin(np.arange(1, 1 + math.prod(shape)) * 1.7)
+    return ((numbers > 0.1) if dtype.kind == "b" else numbers * (1 if dtype.kind == "f" else 100)).astype(dtype).reshape(shape)
 
 
 # --- kinds
@@ -292,9 +316,9 @@ def kind_of(rows: int, op: str, values: list[Value], static: dict[str, Any], sha
         return product_kind(values, leads)
     if op == "einsum":
         return einsum_kind(values, static, leads)
-    if op == "sum" and 0 in _tuple(static["axis"]) and kinds <= {"row", "fold"}:
+    if op == "sum" and 0 in axes_in(static, values) and kinds <= {"row", "fold"}:
         return "reduced"
-    if op == "cat" and static["axis"] == 0 and kinds == {"row"}:
+    if op == "cat" and axes_in(static, values) == (0,) and kinds == {"row"}:
         return "stacked"
     if op == "permute" and len(shape) == 2 and kinds <= {"row", "fold", "stacked"}:
         return "turned"
@@ -337,7 +361,7 @@ def keeps_rows(op: str, values: list[Value], static: dict[str, Any], shape: tupl
     if op in ELEMENTWISE:
         return all(len(v.shape) == len(shape) if v.kind == "row" else len(v.shape) < len(shape) or v.shape[0] == 1 for v in values)
     if op in ("sum", "amax", "prod", "cumsum", "cat", "stack"):
-        return 0 not in _tuple(static["axis"])
+        return 0 not in axes_in(static, values, op == "stack")
     if op in ("reshape", "expand"):
         return len(values[0].shape) == len(shape) or op == "reshape"
     if op == "permute":
@@ -356,7 +380,7 @@ def whole_rows(index: Any, ndim: int) -> bool:
     index = index if isinstance(index, tuple) else (index,)
     if index and index[0] is Ellipsis:
         return all(isinstance(i, (slice, int)) for i in index[1:]) and len(index) - 1 < ndim
-    return bool(index) and isinstance(index[0], slice) and index[0] == slice(None)
+    return bool(index) and is_whole(index[0])
 
 
 def fold_of(value: Value, rows: int, shape: tuple[int, ...]) -> bool:
@@ -370,8 +394,15 @@ def mixes(op: str, values: list[Value]) -> Untraceable:
     return Untraceable(f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own), at {user_line()}")
 
 
-def _tuple(axis: Any) -> tuple[int, ...]:
-    return tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+def axes_in(static: dict[str, Any], values: list[Value], more: int = 0) -> tuple[int, ...]:
+    """The dimensions that an operation names, counted from the front (`more`: how many the result has in addition)."""
+    axis, n = static["axis"], len(values[0].shape) + more
+    return tuple(i % n for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+
+
+def is_whole(index: Any) -> bool:
+    """True for the slice that takes everything."""
+    return isinstance(index, slice) and index.start in (None, 0) and index.stop is None and index.step in (None, 1)
 
 
 # --- a whole step
@@ -446,8 +477,8 @@ def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: boo
     first, second = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)][:2]
     before = default_generator.get_state()
     try:
-        step = run_step(cell, tensors, x, state, wants, backward, first)
-        again = run_step(cell, tensors, x, state, wants, False, second)
+        step = run_step(cell, tensors, x, state, wants, backward, first, True)
+        again = run_step(cell, tensors, x, state, wants, False, second, False)
     finally:
         drawn = (default_generator.get_state().array != before.array).any()
         if drawn:
@@ -459,11 +490,11 @@ def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: boo
     return step
 
 
-def run_step(cell: Cell, tensors: dict[str, Tensor], x: Any, state: Any, wants: Any, backward: bool, rows: int) -> Step:
+def run_step(cell: Cell, tensors: dict[str, Tensor], x: Any, state: Any, wants: Any, backward: bool, rows: int, first: bool) -> Step:
     """Trace the step, and its backward."""
     step = Step()
     codes = {getattr(type(cell), name).__code__ for name in ("step", "project")}
-    trace = Trace(rows, codes)
+    trace = Trace(rows, codes, not first)
     inputs: dict[int, Tensor] = {}
     for path, t in tensors.items():
         if id(t) not in inputs:
