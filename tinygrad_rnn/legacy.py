@@ -84,7 +84,7 @@ def new(self: Tensor, *data: Any) -> Tensor:
 
 
 method("ndimension")(Tensor.dim)
-Tensor.is_cuda = False
+Tensor.is_cuda = False  # type: ignore[attr-defined]
 
 
 def is_tensor(obj: Any) -> bool:
