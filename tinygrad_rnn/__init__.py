@@ -51,7 +51,7 @@ int = int32
 clip = clamp
 concat = concatenate = cat
 ger = outer
-floor_divide = ops.OPERATIONS["floor_divide"]
+floor_divide = ops.inputs.OPERATIONS["floor_divide"]
 numel = Tensor.numel
 
 __all__ = [
