@@ -116,7 +116,8 @@ randn = _random(
 def full(size: Any, fill_value: Any, **options: Any) -> Tensor:
     """`fill_value` everywhere."""
     value = tensor_of("full", fill_value)
-    return _new(np.full(sizes_of("full", (size,)), value.array), value.dtype, **options)
+    exact = fill_value if isinstance(fill_value, (bool, int, float)) else value.array  # dtype may be float64
+    return _new(np.full(sizes_of("full", (size,)), exact), value.dtype, **options)
 
 
 def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
