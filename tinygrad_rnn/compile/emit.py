@@ -161,6 +161,7 @@ class Emitter:
         self.d_y = [self.unique("d_y" + (str(k) if n > 1 else "")) for k in range(n)]
         self.d_last = [self.unique(f"d_{name}_last") for name in state_names]
         self.constants = [self.names[i] for i in dict.fromkeys(id(v) for v in [*step.params.values(), *self.arrays])]
+        self.taken |= {f"{name}_columns" for name in (self.x, *self.d_y)}
         self.arguments = set(self.taken)
 
     # --- the text of operands
@@ -345,7 +346,7 @@ class Emitter:
         if externals:
             head = f"for (({names}), {', '.join(targets)}) in zip({steps}, {', '.join(sources)}):" if views else f"for _, {', '.join(targets)} in zip({steps}, {', '.join(sources)}):"
         else:
-            head = f"for {names or '_'} in {steps}:"
+            head = f"for {f'({names})' if len(names) > 90 else names or '_'} in {steps}:"
         if not body:
             return before, [], []
         return before, [], wrapped(head) + ["    " + text for text in body]
@@ -376,12 +377,12 @@ class Emitter:
         if v.op == "matmul" and rows:
             left, right = v.args[0].args[0], v.args[1]
             a, b = (self.rows(f, consts, out, True) for f in (left, right))
-            straight = [self.last != self.is_x(f) for f in (left, right)]  # (K, N), as the left factor has to be
+            straight = [self.last != self.is_given(f) for f in (left, right)]  # (K, N), as the left factor has to be
             text = f"np.matmul({a}{'' if straight[0] else '.T'}, {b}{'.T' if straight[1] else ''})"
         elif v.op == "sum" and rows and self.last:
             text = f"{self.rows(v.args[0], consts, out, True)}.sum({1 if len(_axes(v)) == 1 else None}).reshape({v.shape})"
-            if id(v.args[0]) == id(self.plan.step.x):
-                text = f"np.add.reduce({self.names[id(self.plan.step.x)]}, axis={_axes(v)}, keepdims=True)"
+            if self.is_given(v.args[0]):
+                text = f"np.add.reduce({self.rows(v.args[0], consts, out, True)}, axis={_axes(v)}).reshape({v.shape})"
         elif v.op == "place":
             name = self.unique(v.name or "p")
             first = self.reduce(v.args[0], consts, out)
@@ -397,10 +398,9 @@ class Emitter:
         out.append(f"{name} = {text}")
         return name
 
-    def is_x(self, v: Value) -> bool:
-        """True if `v` is the input x, or some of its columns: rows (N, K) in both layouts."""
-        base = self.storage.region(v).base
-        return self.last and base is self.plan.step.x
+    def is_given(self, v: Value) -> bool:
+        """True if `v` is (some columns of) x or the gradient of an output: rows (N, K) in both layouts."""
+        return self.last and id(self.storage.region(v).base) not in self.storage.spots
 
     def rows(self, v: Value, consts: list[str], out: list[str], flat: bool = False) -> str:
         """Rows of all steps, as an operand of a sum over them; in the features-first layout as (K, T B)."""
@@ -410,9 +410,9 @@ class Emitter:
             return f"{self.rows(v.args[0], consts, out)}.T"
         r = self.storage.region(v)
         if id(r.base) not in self.storage.spots:
-            if self.last and id(r.base) == id(self.plan.step.x):
-                name = self.names[id(r.base)]
-                return name + (f"[:, {r.lo}:{r.hi}]" if r.lo is not None else "")
+            if self.last:
+                cut = f"[:, {r.lo}:{r.hi}]" if r.lo is not None else ""
+                return self.external_names[id(r.base)] + cut
             a = External(id(r.base), r.lo, r.hi, r.chain)
             text = self.all_text(a)
         else:

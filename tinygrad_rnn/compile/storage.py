@@ -243,16 +243,18 @@ class Storage:
     def save_states(self, way: str, loop: list[Value]) -> None:
         """What the loop writes over at each step, but something outside of it reads, is copied in the loop."""
         plan = self.plan
-        parts = [values for parts in (plan.forward, plan.back) for values in parts.values() if values is not loop]
+        parts = [values for parts in (plan.forward, plan.back) for values in parts.values()]
         for state, _ in self.carry[way]:
-            users = [v for values in parts for v in values if any(a is state for a in v.args)]
-            if users or any(y is state for y in plan.step.ys):
+            looks = [v for values in parts for v in values if v.kind == "row" and self.is_view(v) and self.region(v).base is state]
+            seen = {id(state), *map(id, looks)}
+            outside = [v for values in parts if values is not loop for v in values if any(id(a) in seen for a in v.args)]
+            results = [*plan.step.ys, plan.step.d_x]
+            if any(v not in looks for v in outside) or any(id(r) in seen for r in results):
                 twin = self.copy_of(state, way, loop, first=True)
-                for v in users:
+                for v in [*looks, *outside]:
                     v.args = tuple(twin if a is state else a for a in v.args)
                 plan.step.ys = [twin if y is state else y for y in plan.step.ys]
-                if plan.step.d_x is state:
-                    plan.step.d_x = twin
+                plan.step.d_x = twin if plan.step.d_x is state else plan.step.d_x
 
     def place_states(self) -> None:
         """Buffers for states and carried gradients."""
@@ -335,7 +337,7 @@ class Storage:
             spots = [s for s in spots if s.buffer.way == way and s.buffer.scope != "history" and not s.chain and self.free(s, k, v)]
             if part == "loop" or all(s.buffer.scope == "all" for s in spots):
                 for s in sorted(spots, key=lambda s: s.buffer.scope != "all"):
-                    if s.buffer.scope != "live" or not self.needs_all(v):
+                    if s.buffer.scope != "live" or not (self.needs_all(v) or id(v) in self.carried):
                         self.take(v, s)
                         return
         if part == "loop" and not self.needs_all(v):
@@ -348,7 +350,9 @@ class Storage:
 
     def free(self, spot: Spot, k: int, v: Value | None) -> bool:
         """True if nothing at `spot` is read after position k, or at k by anyone but an elementwise `v` in the same place."""
-        last = max((r for r, _, _ in self.readers.get(id(v), [])), default=k) if v is not None else NEVER
+        last = NEVER
+        if v is not None and id(v) not in self.carried:
+            last = max((r for r, _, _ in self.readers.get(id(v), [])), default=k)
         for w, held in spot.buffer.holds:
             made = self.at.get(id(w), -1)
             if held.overlaps(spot) and (last >= made if made > k else id(w) in self.carried):
