@@ -1,4 +1,4 @@
-"""Backward: every leaf gets its gradient, once, at linear cost, in memory of its own; what cannot be says so."""
+"""Backward: each leaf gets its gradient, once, at linear cost, in memory of its own; what cannot be says so."""
 
 import math
 import weakref
@@ -257,7 +257,7 @@ def test_grad_by_the_output_itself_is_the_seed():
 
 
 def test_grad_by_what_took_a_short_cut_through_the_engine():
-    """The gradients of assignments and of transposes are handed on without being written out, but on request."""
+    """Gradients of assignments and transposes are handed on without being written out, but on request."""
     x, w = leaf(1.0, 2.0), tg.ones(2, 2, dtype=tg.float64, requires_grad=True)
     y = x * 2
     y[0] = x[1] * 3

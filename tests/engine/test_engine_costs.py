@@ -1,4 +1,4 @@
-"""What backward costs: one product for a weight, one buffer for all slices, time that grows with T and not T²."""
+"""What backward costs: one product for a weight, one buffer for all slices, time that grows with T, not T²."""
 
 import gc
 import time
@@ -156,7 +156,7 @@ def run_a_ragged_layer_both_ways(steps):
     ids=lambda f: f.__name__,
 )
 def test_time_grows_linearly_with_the_number_of_steps(program):
-    """Ten times the steps take about ten times as long, not a hundred. (The collector's own time left out.)"""
+    """Ten times the steps take about ten times as long, not a hundred. (Without the collector's own time.)"""
     gc.collect()
     gc.disable()
     try:

@@ -154,16 +154,16 @@ def test_nothing_of_a_graph_is_left(program):
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_memory_returns_to_its_baseline_without_the_collector(program):
-    """It finds nothing to collect, and what it does then, emptying Python's own stores, shows that all is back."""
+    """Python and NumPy keep some freed blocks for later; one node left over in each run would be more."""
     with no_collector():
-        for _ in range(3):
+        for _ in range(5):
             program()
         gc.collect()
         before = sys.getallocatedblocks()
-        for _ in range(20):
+        for _ in range(40):
             program()
-        assert gc.collect() == 0
-        assert sys.getallocatedblocks() - before < 20  # less than one block for each run
+        assert gc.collect() == 0  # there was nothing that only the collector could find
+        assert sys.getallocatedblocks() - before < 40 * 5
 
 
 def test_an_intermediate_value_goes_as_soon_as_backward_has_used_it():

@@ -154,7 +154,7 @@ def test_each_thread_has_its_own_switches():
 
 
 def test_a_decorated_function_in_two_threads_restores_each_its_own():
-    """One starts recording, the other does not; they are inside at the same time, and leave in the wrong order."""
+    """One starts recording, the other does not; they are inside together, and leave in the wrong order."""
     inside, leave_first = threading.Barrier(2), threading.Event()
     found = {}
 

@@ -125,6 +125,8 @@ def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -
     else:
         share(out, inputs[0])
     if watch:
+        for x in arrays:
+            check_finite(np.asarray(x), f"an input of {primitive.name}", None)
         check_finite(y, f"the output of {primitive.name}", None)
     if tracked and mode.enabled:
         record(primitive, inputs, arrays, static, out)
