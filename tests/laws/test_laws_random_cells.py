@@ -1,4 +1,4 @@
-"""Every law, for cells composed of random operations, and for ours at random sizes: the loop and the engine keep them all."""
+"""Every law, for cells composed of random operations and for ours at random sizes: they keep them all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ COSTLY = {"second_derivatives": 4, "a_detached_state_truncates": 2, "real_time_r
 
 
 @st.composite
-def our_cells(draw):
-    """RNNCell (tanh and relu), LSTMCell and GRUCell of any size, with and without biases, weights larger than at birth."""
+def our_cells(draw, relu=True):
+    """RNNCell (tanh and relu), LSTMCell and GRUCell of any size, with and without biases, with large weights."""
     kind = draw(st.sampled_from([nn.RNNCell, nn.RNNCell, nn.LSTMCell, nn.GRUCell]))
-    options = {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))} if kind is nn.RNNCell else {}
+    options = {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))} if kind is nn.RNNCell and relu else {}
     D, H = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     cell = kind(D, H, bias=draw(st.booleans()), **options).double()
     for p in cell.parameters():
@@ -46,7 +46,7 @@ def test_random_cells_keep_the_law(name):
 @pytest.mark.parametrize("name", LAWS)
 def test_our_cells_keep_the_law(name):
     @settings(max_examples=max(EXAMPLES // COSTLY.get(name, 1), 1))
-    @given(some.cases(our_cells()))
+    @given(some.cases(our_cells(relu=name != "every_parameter_matters")))  # what is always 0 has no gradient
     def kept(case):
         keeps(LAWS[name], case)
 

@@ -64,15 +64,12 @@ def _pairs(place: str, actual: Any, expected: Any) -> list[tuple[str, Tensor, Te
         return [
             pair for i, (a, b) in enumerate(zip(actual, expected)) for pair in _pairs(f"{place}[{i}]", a, b)
         ]
-    return [
-        (
-            place,
-            *(
-                Tensor(np.asarray(x)) if isinstance(x, (int, float)) else as_tensor(x)
-                for x in (actual, expected)
-            ),
-        )
-    ]
+    return [(place, _tensor(actual), _tensor(expected))]
+
+
+def _tensor(x: Any) -> Tensor:
+    """Numbers are compared in float64, whatever the default dtype is."""
+    return Tensor(np.asarray(x)) if isinstance(x, (int, float)) else as_tensor(x)
 
 
 def _fault(

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...autograd import enable_grad, grad
-from ...nn.cells import Cell
+from ...nn.cells import Cell, each
 from ...nn.module import Module
-from ...nn.recurrent import Recurrent, each
+from ...nn.recurrent import Recurrent
 from ...tensor import Array, Tensor
 from ..probe import tensors_in
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...nn.cells import Cell, GRUCell
+from ...nn.cells import Cell, GRUCell, each
 from ...nn.module import Module
-from ...nn.recurrent import Recurrent, each
+from ...nn.recurrent import Recurrent
 from ...ops import zeros, zeros_like
 from ...random import get_rng_state, set_rng_state
 from ...tensor import Tensor

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
-from ...nn.recurrent import advance, each
+from ...nn.cells import each
+from ...nn.loop import advance
 from ...tensor import Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import tensors_in

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ...nn.recurrent import advance, each
+from ...nn.cells import each
+from ...nn.loop import advance
 from ...tensor import Array, Tensor
 from ..examine import jacobians
 from ..probe import Probe, tensors_in

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...nn.cells import Cell, Step
+from ...nn.cells import Cell, Step, each
 from ...nn.containers import ModuleList
+from ...nn.loop import advance
 from ...nn.parameter import Parameter
-from ...nn.recurrent import advance, each
 from ...ops import cat
 from ...tensor import Array, Tensor
 from ..probe import tensors_in

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...nn.cells import each
 from ...nn.containers import ModuleList
-from ...nn.recurrent import each
 from ...tensor import Array, Tensor
 from ..examine import slopes_along
 from ..probe import Probe, tensors_in

@@ -1,0 +1,311 @@
+"""The engine against the naive reference, on random programs.
+
+Views, slices, x[i] = v, operations in place, reuse, no_grad, detach, backward again and again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from naive_reference import Naive, World
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.testing import strategies as some
+
+UNARY = {  # name: (on tensors, on arrays, slope from x and y)
+    "tanh": (tg.tanh, np.tanh, lambda x, y: 1 - y * y),
+    "sin": (tg.sin, np.sin, lambda x, y: np.cos(x)),
+    "negative": (lambda t: -t, np.negative, lambda x, y: -np.ones_like(x)),
+    "bell": (lambda t: tg.exp(-(t * t)), lambda x: np.exp(-x * x), lambda x, y: -2 * x * y),
+    "clone": (lambda t: t.clone(), np.copy, lambda x, y: np.ones_like(x)),
+}
+BINARY = {  # name: (on tensors and arrays alike, slope by a, slope by b)
+    "add": (lambda a, b: a + b, lambda a, b: 1.0, lambda a, b: 1.0),
+    "sub": (lambda a, b: a - b, lambda a, b: 1.0, lambda a, b: -1.0),
+    "mul": (lambda a, b: a * b, lambda a, b: b, lambda a, b: a),
+    "div": (
+        lambda a, b: a / (b * b + 1),
+        lambda a, b: 1 / (b * b + 1),
+        lambda a, b: -2 * a * b / (b * b + 1) ** 2,
+    ),
+}
+IN_PLACE = {"add": tg.Tensor.add_, "sub": tg.Tensor.sub_, "mul": tg.Tensor.mul_}
+LOOKS = {  # name: (on tensors, on arrays)
+    "transposed": (lambda t: t.T, lambda a: a.T),
+    "flat": (lambda t: t.reshape(-1), lambda a: a.reshape(-1)),
+    "wide": (lambda t: t.expand(2, *t.shape), lambda a: np.broadcast_to(a, (2, *a.shape))),
+}
+SHAPES = st.sampled_from([(2, 3), (3,), (2, 2), (3, 2), (1, 3), (), (1,), (0, 3)])
+QUIET = st.sampled_from([False, False, False, False, True])  # whether under no_grad
+
+
+def mode(quiet):
+    return tg.no_grad() if quiet else contextlib.nullcontext()
+
+
+class Engine(RuleBasedStateMachine):
+    """Tensors, each beside its reference."""
+
+    def __init__(self):
+        super().__init__()
+        self.world = World()
+        self.all = []  # (tensor, reference)
+        self.grads = {}  # what `.grad` of a leaf should hold
+
+    def pair(self, tensor, naive):
+        """Keep a new pair, unless its numbers have grown out of hand."""
+        if not naive.array.size or np.abs(naive.array).max() < 1e3:
+            self.all.append((tensor, naive))
+
+    def one(self, data, wanted=lambda naive: True):
+        """A pair whose reference is as wanted; the latest ones first among equals."""
+        found = [k for k, (_, naive) in enumerate(self.all) if wanted(naive)]
+        assume(found)
+        return self.all[data.draw(st.sampled_from(found[::-1]))]
+
+    @property
+    def room(self):
+        return len(self.all) < 30
+
+    # --- making
+
+    @initialize(arrays=st.tuples(*(some.arrays((2, 3)) for _ in range(3))))
+    def begin(self, arrays):
+        for array, requires_grad in zip(arrays, (True, True, False)):
+            self.make(array, requires_grad)
+
+    @precondition(lambda self: self.room)
+    @rule(array=some.arrays(SHAPES), requires_grad=st.booleans())
+    def make(self, array, requires_grad):
+        tensor = tg.tensor(array, requires_grad=requires_grad)
+        own = tensor.array.copy(order="K")  # in the same layout: what is a view there must be one here
+        self.pair(tensor, Naive.leaf(own) if requires_grad else Naive(own))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), name=st.sampled_from(sorted(UNARY)), quiet=QUIET)
+    def unary(self, data, name, quiet):
+        (tensor, x), (on_tensors, on_arrays, slope) = self.one(data), UNARY[name]
+        with mode(quiet):
+            t = on_tensors(tensor)
+        y = np.asarray(on_arrays(x.array))
+        self.pair(t, self.world.elementwise(y, [x], [slope(x.array.copy(), y.copy())], not quiet))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), name=st.sampled_from(sorted(BINARY)), quiet=QUIET)
+    def binary(self, data, name, quiet):
+        operation, by_a, by_b = BINARY[name]
+        s, x = self.one(data)
+        t, z = self.one(data, lambda z: broadcasts(x.array, z.array))
+        a, b = x.array.copy(), z.array.copy()
+        with mode(quiet):
+            result = operation(s, t)
+        y = np.asarray(operation(a, b))
+        self.pair(result, self.world.elementwise(y, [x, z], [by_a(a, b), by_b(a, b)], not quiet))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), quiet=QUIET)
+    def matmul(self, data, quiet):
+        s, x = self.one(data, lambda x: x.array.ndim == 2)
+        t, z = self.one(data, lambda z: z.array.ndim == 2 and len(z.array) == x.array.shape[1])
+        with mode(quiet):
+            result = s @ t
+        self.pair(result, self.world.matmul(x, z, not quiet))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), quiet=QUIET)
+    def sum(self, data, quiet):
+        tensor, x = self.one(data)
+        axis = data.draw(some.axes(x.array.ndim, several=False) | st.none())
+        with mode(quiet):
+            t = tensor.sum(axis)
+        self.pair(t, self.world.sum(x, axis, not quiet))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), quiet=QUIET)
+    def cat(self, data, quiet):
+        s, x = self.one(data, lambda x: x.array.ndim and x.array.shape != (0,))  # cat passes over empty vectors
+        t, z = self.one(data, lambda z: z.array.ndim and z.array.shape[1:] == x.array.shape[1:] and z.array.size)
+        with mode(quiet):
+            result = tg.cat([s, t])
+        self.pair(result, self.world.cat(x, z, not quiet))
+
+    # --- looking
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), quiet=QUIET)
+    def index(self, data, quiet):
+        tensor, x = self.one(data, lambda x: x.array.size)
+        index = data.draw(some.indices(x.array.shape))
+        with mode(quiet):
+            t = tensor[index]
+        self.pair(t, self.world.rearranged(x, lambda a: at(a, index), not quiet))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data(), kind=st.sampled_from(sorted(LOOKS)), quiet=QUIET)
+    def look(self, data, kind, quiet):
+        tensor, x = self.one(data, lambda x: 0 < x.array.size < 20 and x.array.ndim < 3)
+        with mode(quiet):
+            t = LOOKS[kind][0](tensor)
+        self.pair(t, self.world.rearranged(x, LOOKS[kind][1], not quiet))
+
+    @precondition(lambda self: self.room)
+    @rule(data=st.data())
+    def detach(self, data):
+        tensor, x = self.one(data)
+        self.pair(tensor.detach(), self.world.detached(x))
+
+    # --- writing
+
+    @rule(data=st.data(), quiet=QUIET)
+    def assign(self, data, quiet):
+        s, x = self.one(data, lambda x: may_be_written(x, quiet))
+        index = data.draw(some.indices(x.array.shape))
+        place = np.zeros(x.array.shape)[index].shape
+        t, v = self.one(data, lambda v: v.array.ndim <= len(place) and broadcasts_to(v.array, place))
+        assume(may_pass_on(x) or quiet or not (x.requires_grad or v.requires_grad))
+        with mode(quiet):
+            s[index] = t
+        if not quiet and (x.requires_grad or v.requires_grad):
+            self.world.change(x, self.world.put(x, index, v, True))
+        else:
+            self.world.write(x, index, v.array)
+
+    @rule(data=st.data(), name=st.sampled_from(sorted(IN_PLACE)), quiet=QUIET)
+    def in_place(self, data, name, quiet):
+        s, x = self.one(data, lambda x: may_be_written(x, quiet))
+        t, z = self.one(data, lambda z: broadcasts_to(z.array, x.array.shape))
+        assume(may_pass_on(x) or quiet or not (x.requires_grad or z.requires_grad))
+        operation, by_a, by_b = BINARY[name]
+        a, b = x.array.copy(), z.array.copy()
+        y = np.asarray(operation(a, b))
+        assume(np.abs(y).max() < 1e3)
+        with mode(quiet):
+            IN_PLACE[name](s, t)
+        if not quiet and (x.requires_grad or z.requires_grad):
+            self.world.change(x, self.world.elementwise(y, [x, z], [by_a(a, b), by_b(a, b)], True))
+        else:
+            self.world.write(x, (), y)
+
+    @rule(data=st.data())
+    def a_leaf_refuses(self, data):
+        tensor, _ = self.one(data, lambda x: x.is_leaf_with_gradient and x.array.size)
+        with pytest.raises(RuntimeError, match="leaf that requires a gradient"):
+            tensor[...] = 0.0
+        with pytest.raises(RuntimeError, match="leaf that requires a gradient"):
+            tensor.add_(1.0)
+
+    # --- gradients
+
+    @rule(data=st.data(), again=st.booleans())
+    def backward(self, data, again):
+        tensor, y = self.one(data, lambda y: y.requires_grad)
+        seed = data.draw(some.arrays(y.array.shape))
+        if y.history & self.world.freed:
+            with pytest.raises(RuntimeError, match="freed by an earlier backward"):
+                tensor.backward(tg.tensor(seed))
+            return
+        try:
+            tensor.backward(tg.tensor(seed), retain_graph=again)
+        except RuntimeError as error:
+            spoiled = y.history & self.world.spoiled
+            assert "overwritten" in str(error) or ("freed" in str(error) and spoiled), error
+            assert self.world.is_stale(y), "refused, though nothing was overwritten"
+            self.world.spoiled |= y.history  # it may have let go of a part before it refused
+            return
+        for leaf, g in self.world.gradients(y, seed).items():
+            self.grads[leaf] = self.grads.get(leaf, 0) + g
+        if not again:
+            self.world.freed |= y.history
+
+    @rule(data=st.data())
+    def grad(self, data):
+        """grad() finds the same, and changes no `.grad`."""
+        usable = lambda y: y.requires_grad and not y.history & self.world.freed and not self.world.is_stale(y)  # noqa: E731
+        tensor, y = self.one(data, usable)
+        leaves = [(t, n) for t, n in self.all if n.is_leaf_with_gradient]
+        seed = data.draw(some.arrays(y.array.shape))
+        found = tg.autograd.grad(
+            tensor, [t for t, _ in leaves], tg.tensor(seed), retain_graph=True, allow_unused=True
+        )
+        wanted = self.world.gradients(y, seed)
+        for (_, leaf), g in zip(leaves, found):
+            assert (g is None) == (leaf not in wanted)
+            if g is not None:
+                close(g.array, wanted[leaf])
+
+    @rule(data=st.data())
+    def clear(self, data):
+        tensor, x = self.one(data, lambda x: x in self.grads)
+        tensor.grad = None
+        del self.grads[x]
+
+    # --- what holds after every step
+
+    @invariant()
+    def values_are_the_references(self):
+        for tensor, naive in self.all:
+            close(tensor.array, naive.array)
+            assert tensor.requires_grad == naive.requires_grad
+
+    @invariant()
+    def gradients_are_the_references(self):
+        for tensor, naive in self.all:
+            wanted = self.grads.get(naive)
+            assert (tensor.grad is None) == (wanted is None)
+            if wanted is not None:
+                close(tensor.grad.array, wanted)
+                for other, _ in self.all:
+                    assert not np.shares_memory(tensor.grad.array, other.array)
+
+
+def at(array, index):
+    """array[index] as an array, 0-d ones too."""
+    found = array[index]
+    if isinstance(found, np.ndarray):
+        return found
+    return array[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+
+
+def broadcasts(a, b):
+    try:
+        return np.broadcast_shapes(a.shape, b.shape) is not None
+    except ValueError:
+        return False
+
+
+def broadcasts_to(a, shape):
+    return broadcasts(a, np.empty(shape)) and np.broadcast_shapes(a.shape, shape) == shape
+
+
+def may_be_written(naive, quiet):
+    """False for nothing, for one number in several places, and for leaves that require a gradient."""
+    return naive.array.size and naive.array.flags.writeable and (quiet or not naive.is_leaf_with_gradient)
+
+
+def may_pass_on(naive):
+    """False for a view that refuses to pass a gradient on to what it is a view of."""
+    whole = naive.source
+    while whole is not None:
+        if whole.is_leaf_with_gradient or not whole.array.flags.c_contiguous or not whole.array.flags.writeable:
+            return False
+        if whole.requires_grad and not naive.requires_grad:
+            return False
+        naive, whole = whole, whole.source
+    return True
+
+
+def close(got, want):
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+TestEngine = Engine.TestCase
+TestEngine.settings = settings(
+    max_examples=settings.default.max_examples * 2,
+    stateful_step_count=40,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
