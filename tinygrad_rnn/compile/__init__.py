@@ -16,7 +16,9 @@ The way from a cell's `step` to that program, a file for each stage, to be read 
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
+import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -34,6 +36,7 @@ from .trace import Untraceable, flat, members, unflat
 
 __all__ = ["compile"]
 
+PACKAGE = str(Path(__file__).parent.parent)
 PROGRAMS = 16  # how many a compiled layer keeps
 
 
@@ -106,7 +109,8 @@ class Programs:
             raise RuntimeError(f"compile: {reason}")
         if not self.warned:
             self.warned = True
-            warnings.warn(f"compile: runs eagerly: {reason}", RuntimeWarning, stacklevel=7)
+            frames = itertools.takewhile(lambda f: f.filename.startswith(PACKAGE), reversed(traceback.extract_stack()))
+            warnings.warn(f"compile: runs eagerly: {reason}", RuntimeWarning, stacklevel=1 + len(list(frames)))
 
     def why(self, key: Any) -> str:
         """What is new about a key."""

@@ -52,6 +52,9 @@ ELEMENTWISE = set(
 LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul".split())
 
 
+OF_VALUES = {np.all, np.any, np.argmax, np.argmin, np.argsort, np.sort, np.allclose, np.array_equal}
+
+
 class Untraceable(Exception):
     """This cell cannot be compiled; the message names the operation, and the line where there is one."""
 
@@ -88,7 +91,7 @@ class Symbol(np.ndarray[Any, Any]):
                 return x.trace.tensor(x.trace.value_of(x))
             return type(x)(as_tensors(i) for i in x) if isinstance(x, (list, tuple)) else x
 
-        if function not in FUNCTIONS:
+        if function not in FUNCTIONS or function in OF_VALUES:
             raise Untraceable(f"np.{function.__name__} on values, at {user_line()}")
         return FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
 
@@ -480,7 +483,7 @@ def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: boo
         step = run_step(cell, tensors, x, state, wants, backward, first, True)
         again = run_step(cell, tensors, x, state, wants, False, second, False)
     finally:
-        drawn = (default_generator.get_state().array != before.array).any()
+        drawn = default_generator.get_state().array.tobytes() != before.array.tobytes()
         if drawn:
             default_generator.set_state(before)
     if drawn:
