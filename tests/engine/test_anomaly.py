@@ -1,4 +1,4 @@
-"""detect_anomaly: the first NaN or infinity is blamed on the operation, and on the user's line that made it."""
+"""detect_anomaly: the first NaN or infinity is blamed on the operation, and on the user's line."""
 
 import linecache
 

@@ -1,4 +1,4 @@
-"""Backward: each leaf gets its gradient, once, at linear cost, in memory of its own; what cannot be says so."""
+"""Backward: each leaf gets its gradient, once, at linear cost, in its own memory; what cannot be says so."""
 
 import math
 import weakref

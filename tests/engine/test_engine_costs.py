@@ -1,4 +1,4 @@
-"""What backward costs: one product for a weight, one buffer for all slices, time that grows with T, not T²."""
+"""What backward costs: one product for a weight, one buffer for all slices, and T times the time."""
 
 import gc
 import time
