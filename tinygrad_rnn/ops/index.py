@@ -253,7 +253,7 @@ def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tenso
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where `mask` is true, else x."""
-    return choose(mask, tensor_of("masked_fill", value, input.dtype), input)
+    return choose(mask_of("masked_fill", mask), tensor_of("masked_fill", value, input.dtype), input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,157 @@
+"""What operations give where the mathematics has no single answer, far from 0, and at NaN: a table."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+
+NAN, INF = math.nan, math.inf
+
+
+def outcome(f, *arrays):
+    """f's values, and the gradient of their sum for each array."""
+    xs = [tg.tensor(np.asarray(a, float), requires_grad=True) for a in arrays]
+    y = f(*xs)
+    y = y[0] if isinstance(y, tuple) else y
+    y.sum().backward()
+    return [y.detach().numpy(), *(np.zeros(x.shape) if x.grad is None else x.grad.numpy() for x in xs)]
+
+
+KINKS = {
+    "abs'(0) = 0": (tg.abs, [[-2, 0, 3]], [2, 0, 3], [-1, 0, 1]),
+    "relu'(0) = 0": (tg.relu, [[-2, 0, 3]], [0, 0, 3], [0, 0, 1]),
+    "sign' = 0": (tg.sign, [[-2, 0, 3]], [-1, 0, 1], [0, 0, 0]),
+    "floor' = 0": (tg.floor, [[-1.5, 2, 2.5]], [-2, 2, 2], [0, 0, 0]),
+    "round halves to even": (tg.round, [[0.5, 1.5, -2.5]], [0, 2, -2], [0, 0, 0]),
+    "clamp at its bounds 1": (
+        lambda x: x.clamp(-1, 1),
+        [[-2, -1, 0, 1, 2]],
+        [-1, -1, 0, 1, 1],
+        [0, 1, 1, 1, 0],
+    ),
+    "clamp below its maximum": (lambda x: x.clamp(2, 1), [[0, 3]], [1, 1], [0, 0]),
+    "maximum's ties": (tg.maximum, [[1, 2, 3], [2, 2, 2]], [2, 2, 3], [0, 0.5, 1], [1, 0.5, 0]),
+    "minimum's ties": (tg.minimum, [[1, 2, 3], [2, 2, 2]], [1, 2, 2], [1, 0.5, 0], [0, 0.5, 1]),
+    "max of two": (tg.max, [[1, 2], [2, 2]], [2, 2], [0, 0.5], [1, 0.5]),
+    "amax shares": (lambda x: x.amax(1), [[[1, 3, 3], [2, 2, 2]]], [3, 2], [[0, 0.5, 0.5], [1 / 3] * 3]),
+    "amin shares": (lambda x: x.amin(0), [[[1, 3], [1, 2]]], [1, 2], [[0.5, 0], [0.5, 1]]),
+    "max() shares": (tg.max, [[1, 3, 3, 3, 3]], 3, [0, 0.25, 0.25, 0.25, 0.25]),
+    "min() shares": (tg.min, [[1, 1, 3]], 1, [0.5, 0.5, 0]),
+    "max(dim) gives to the first": (lambda x: x.max(0), [[1, 3, 3]], 3, [0, 1, 0]),
+    "min(dim) gives to the first": (lambda x: x.min(0), [[3, 1, 1]], 1, [0, 1, 0]),
+    "sort keeps the order of ties": (
+        lambda x: x.sort()[0] * tg.tensor([1.0, 2, 3]),
+        [[2, 1, 2]],
+        [1, 4, 6],
+        [2, 1, 3],
+    ),
+    "the norm at 0": (lambda x: x.norm(), [[0, 0]], 0, [0, 0]),
+    "the 1-norm at 0": (lambda x: x.norm(1), [[0, 2]], 2, [0, 1]),
+    "the 3-norm at 0": (lambda x: x.norm(3, dim=1), [[[0, 0], [0, 2]]], [0, 2], [[0, 0], [0, 1]]),
+    "the largest of equal sizes": (lambda x: x.norm(INF), [[2, -2]], 2, [0.5, -0.5]),
+    "std of equal numbers": (lambda x: x.std(), [[3, 3, 3]], 0, [0, 0, 0]),
+    "prod with a zero": (tg.prod, [[2, 0, 3]], 0, [0, 6, 0]),
+    "prod with two zeros": (tg.prod, [[2, 0, 0]], 0, [0, 0, 0]),
+    "cumprod with a zero": (lambda x: x.cumprod(0), [[2, 0, 3, 4]], [2, 0, 0, 0], [1, 2 + 6 + 24, 0, 0]),
+    "0 ** 0": (lambda x, y: x**y, [[0.0, 0.0], [0.0, 2.0]], [1, 0], [0, 0], [0, 0]),
+    "0 ln 0": (tg.xlogy, [[0.0, 2.0], [0.0, 1.0]], [0, 0], [0, 0], [0, 2]),
+    "where hides what it does not choose": (
+        lambda x: tg.where(x > 0, x.abs() ** 0.5, 0),
+        [[-1, 4]],
+        [0, 2],
+        [0, 0.25],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_kink(name):
+    f, arrays, *expected = KINKS[name]
+    for found, wanted in zip(outcome(f, *arrays), expected):
+        np.testing.assert_allclose(found, wanted, 1e-15)
+
+
+FAR = {
+    "sigmoid": (tg.sigmoid, [[-1e4, -800, 1e4]], [0, 0, 1], [0, 0, 0]),
+    "tanh": (tg.tanh, [[-1e4, 1e4]], [-1, 1], [0, 0]),
+    "logsumexp up": (lambda x: x.logsumexp(0), [[1e4, 1e4]], 1e4 + math.log(2), [0.5, 0.5]),
+    "logsumexp down": (lambda x: x.logsumexp(0), [[-1e4, -1e4]], -1e4 + math.log(2), [0.5, 0.5]),
+    "logsumexp of one": (lambda x: x.logsumexp(0), [[1e4, -1e4]], 1e4, [1, 0]),
+    "logsumexp with -inf": (lambda x: x.logsumexp(0), [[-INF, 1.0]], 1, [0, 1]),
+    "logaddexp": (tg.logaddexp, [[1e4, -1e4], [-1e4, -1e4]], [1e4, -1e4 + math.log(2)], [1, 0.5], [0, 0.5]),
+    "small steps of expm1": (tg.expm1, [[1e-20]], [1e-20], [1]),
+    "small steps of log1p": (tg.log1p, [[1e-20]], [1e-20], [1]),
+    "erf": (tg.erf, [[-40, 0, 40]], [-1, 0, 1], [0, 2 / math.sqrt(math.pi), 0]),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_far_from_zero(name):
+    f, arrays, *expected = FAR[name]
+    for found, wanted in zip(outcome(f, *arrays), expected):
+        np.testing.assert_allclose(found, wanted, 1e-12)
+
+
+NANS = {
+    "relu": (tg.relu, [NAN, -1], [NAN, 0]),
+    "clamp": (lambda x: x.clamp(-1, 1), [NAN, 3], [NAN, 1]),
+    "maximum": (lambda x: tg.maximum(x, tg.zeros(2)), [NAN, -1], [NAN, 0]),
+    "minimum": (lambda x: tg.minimum(x, tg.zeros(2)), [NAN, -1], [NAN, -1]),
+    "amax": (tg.amax, [1, NAN], NAN),
+    "amin": (tg.amin, [1, NAN], NAN),
+    "max(dim)": (lambda x: x.max(0).values, [3, NAN], NAN),
+    "its index": (lambda x: x.max(0).indices, [3, NAN, NAN], 1),
+    "argmin": (tg.argmin, [3, NAN, 1], 1),
+    "sort": (lambda x: x.sort().values, [NAN, 2, 1], [1, 2, NAN]),
+    "sort down": (lambda x: x.sort(descending=True).values, [1, NAN, 2], [NAN, 2, 1]),
+    "topk": (lambda x: x.topk(1).values, [1, NAN], [NAN]),
+    "sum": (tg.sum, [1, NAN], NAN),
+    "logsumexp": (lambda x: x.logsumexp(0), [1, NAN], NAN),
+    "norm": (tg.norm, [1, NAN], NAN),
+    "sign": (tg.sign, [NAN, -2], [0, -1]),
+    "masked": (lambda x: tg.where(tg.isnan(x), 0, x), [NAN, 2], [0, 2]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NANS)
+def test_nan(name):
+    f, values, expected = NANS[name]
+    np.testing.assert_array_equal(f(tg.tensor(np.array(values, float))).numpy(), expected)
+
+
+EMPTY = {
+    "sum": (lambda x: x.sum(1), [0, 0]),
+    "prod": (lambda x: x.prod(1), [1, 1]),
+    "mean": (lambda x: x.mean(1), [NAN, NAN]),
+    "logsumexp": (lambda x: x.logsumexp(1), [-INF, -INF]),
+    "norm": (lambda x: x.norm(dim=1), [0, 0]),
+    "all": (lambda x: x.sum(1) + x.all(1), [1, 1]),
+    "any": (lambda x: x.sum(1) + x.any(1), [0, 0]),
+    "a product over nothing": (lambda x: x @ tg.zeros(0, 2, dtype=x.dtype), np.zeros((2, 2))),
+    "cumsum": (lambda x: x.cumsum(1), np.zeros((2, 0))),
+    "sort": (lambda x: x.sort(1).values, np.zeros((2, 0))),
+    "amax of no rows": (lambda x: x.amax(0), np.zeros(0)),
+    "cat": (lambda x: tg.cat([x, tg.ones(2, 1, dtype=x.dtype)], 1), [[1], [1]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", EMPTY)
+def test_of_nothing(name):
+    f, expected = EMPTY[name]
+    found, gradient = outcome(lambda x: f(x) * 1.0, np.zeros((2, 0)))
+    np.testing.assert_array_equal(found, expected)
+    assert gradient.shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "call", ["amax(1)", "amin(1)", "max(1)", "argmax(1)", "argmin()", "max()", "norm(float('inf'))"]
+)
+def test_nothing_to_choose_from(call):
+    with pytest.raises(IndexError, match=r"nothing to choose from in shape \(2, 0\)"):
+        eval(f"x.{call}", {"x": tg.zeros(2, 0)})
