@@ -23,7 +23,7 @@ SAME_NAME = """
 OTHER_NAME = """
     subtract:sub multiply:mul divide:div power:pow negative:neg absolute:abs invert:bitwise_not
     equal:eq not_equal:ne less:lt less_equal:le greater:gt greater_equal:ge
-    max:amax min:amin clip:clamp concatenate:cat swapaxes:transpose moveaxis:movedim
+    max:amax min:amin amax:amax amin:amin clip:clamp concatenate:cat swapaxes:transpose moveaxis:movedim
     take_along_axis:take_along_dim array_equal:equal copy:clone
 """
 
@@ -56,7 +56,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.roll: lambda a, shift, axis=None: a.roll(shift, axis),
     np.repeat: lambda a, repeats, axis=None: a.repeat_interleave(repeats, axis),
     np.split: lambda ary, parts, axis=0: ary.split(ary.shape[axis] // parts, axis),
-    np.take: lambda a, ids, axis=None: (a.ravel() if axis is None else a).index_select(axis or 0, ids),
+    np.take: lambda a, ids, axis=None: OPERATIONS["index_select"](
+        a.ravel() if axis is None else a, axis or 0, np.asarray(ids)),
     np.tensordot: lambda a, b, axes=2: OPERATIONS["tensordot"](a, b, axes),
     np.dot: lambda a, b: a @ b if b.ndim < 3 else OPERATIONS["tensordot"](a, b, ([-1], [-2])),
     np.shape: lambda a: a.shape,

@@ -154,7 +154,8 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     shape = (1,) * (len(counts) - input.ndim) + input.shape
     pairs = [n for pair in zip(counts, shape) for n in pair]
     spread = expand(reshape(input, [m for n in shape for m in (1, n)]), pairs)
-    return reshape(spread, [a * b for a, b in zip(counts, shape)])
+    y = reshape(spread, [a * b for a, b in zip(counts, shape)])
+    return y if y.array.flags.writeable else clone(y)  # always a copy
 
 
 def tile(input: Tensor, *dims: Any) -> Tensor:
