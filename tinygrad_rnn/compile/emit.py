@@ -43,10 +43,11 @@ def erf(x, out=None):
     return y
 '''
 COLUMNS = '''
-def columns(x):
+def columns(x, out):
     """(T, K, B) -> (K, T B): the columns of all steps side by side, for one product over all of them"""
     T, K, B = x.shape
-    return x.transpose(1, 0, 2).reshape(K, T * B)
+    out.reshape(K, T, B)[...] = x.transpose(1, 0, 2)
+    return out
 '''
 PRODUCTS = '''
 def products(W, x, out):
@@ -421,8 +422,9 @@ class Emitter:
             return text
         self.helpers["columns"] = COLUMNS
         if text not in self.flats:
-            self.flats[text] = self.unique(text.split("[")[0].replace("w.", "") + "_columns")
-            out.append(f"{self.flats[text]} = columns({text})")
+            name = self.flats[text] = self.unique(text.split("[")[0].replace("w.", "") + "_columns")
+            self.wide[name] = (v.shape[1], v.dtype)
+            out.append(f"{name} = columns({text}, out=w.{name})")
         return self.flats[text]
 
     # --- functions
@@ -445,7 +447,7 @@ class Emitter:
 
     def backward(self) -> list[str]:
         """The function `backward`."""
-        step, self.flats = self.plan.step, {}
+        step = self.plan.step
         self.names = {k: v for k, v in self.names.items() if v in self.constants or k == id(step.x)}
         self.taken = set(self.arguments)
         self.gradient_names = {id(g): f"d_{path}".replace(".", "_") for path, g in step.d_params.items() if g is not None}
@@ -528,6 +530,8 @@ class Emitter:
         for b in self.storage.buffers:
             if b.holds:
                 out.append(f"    w.{b.name} = {self.allocation(b)}  # {self.comment(b)}")
+        for name, (width, dtype) in self.wide.items():
+            out.append(f"    w.{name} = np.empty(({width}, T * B), {self.dtype(dtype)})")
         for way in ("forward", "back"):
             views = self.loop_views.get(way)
             if views is None:
@@ -549,7 +553,11 @@ class Emitter:
         else:
             shape = ", ".join(filter(None, ["N" if b.scope == "all" else "B", tail]))
         comma = "," if shape in ("N", "B") else ""
-        return f"np.{'zeros' if b.zeros else 'empty'}(({shape}{comma}), {'DTYPE' if b.dtype == self.plan.step.dtype else repr(str(b.dtype))})"
+        return f"np.{'zeros' if b.zeros else 'empty'}(({shape}{comma}), {self.dtype(b.dtype)})"
+
+    def dtype(self, dtype: Any) -> str:
+        """A dtype as source; the program's own has a name, so that a reader can change it."""
+        return "DTYPE" if dtype == self.plan.step.dtype else repr(str(dtype))
 
     def comment(self, b: Buffer) -> str:
         """What a buffer holds."""
@@ -562,6 +570,8 @@ class Emitter:
     def source(self) -> str:
         """The whole module."""
         self.loop_views: dict[str, Any] = {}
+        self.flats: dict[str, str] = {}
+        self.wide: dict[str, tuple[int, Any]] = {}  # arrays of columns, for the products after the loop
         functions = [self.forward()]
         if self.plan.backward:
             functions.append(self.backward())
