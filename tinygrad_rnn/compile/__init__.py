@@ -27,12 +27,13 @@ from typing import Any
 
 from ..autograd.gradmode import mode
 from ..nn.cells import Cell
-from ..nn.module import Module
 from ..nn.loop import unroll
+from ..nn.module import Module
 from ..nn.recurrent import Recurrent
 from ..tensor import Tensor
 from .program import Call, Program, Unrolled, run_forward
-from .trace import Untraceable, flat, members, unflat
+from .symbols import Untraceable
+from .trace import flat, members, unflat
 
 __all__ = ["compile"]
 
@@ -57,7 +58,11 @@ def compile(module: Module, *, fullgraph: bool = False) -> Any:
     twin = copy.copy(module)
     kind = type(module)
     if not issubclass(kind, Compiled):
-        twin.__class__ = type(f"Compiled{kind.__name__}", (Compiled, kind), {"__doc__": kind.__doc__, "__module__": kind.__module__})
+        twin.__class__ = type(
+            f"Compiled{kind.__name__}",
+            (Compiled, kind),
+            {"__doc__": kind.__doc__, "__module__": kind.__module__},
+        )
     object.__setattr__(twin, "_programs", Programs(fullgraph))
     return twin
 
@@ -71,7 +76,15 @@ class Programs:
         self.reasons: dict[Any, str] = {}
         self.lock = threading.RLock()
 
-    def of(self, cell: Cell, data: Tensor, sizes: Sequence[int], state: Any, reverse: bool, tensors: dict[str, Tensor]) -> Program | None:
+    def of(
+        self,
+        cell: Cell,
+        data: Tensor,
+        sizes: Sequence[int],
+        state: Any,
+        reverse: bool,
+        tensors: dict[str, Tensor],
+    ) -> Program | None:
         """The program for a call; None if it has to run eagerly."""
         leaves = flat(state)
         asked = mode.enabled and any(t.requires_grad for t in (data, *leaves, *tensors.values()))
@@ -109,14 +122,30 @@ class Programs:
             raise RuntimeError(f"compile: {reason}")
         if not self.warned:
             self.warned = True
-            frames = itertools.takewhile(lambda f: f.filename.startswith(PACKAGE), reversed(traceback.extract_stack()))
-            warnings.warn(f"compile: runs eagerly: {reason}", RuntimeWarning, stacklevel=1 + len(list(frames)))
+            frames = itertools.takewhile(
+                lambda f: f.filename.startswith(PACKAGE), reversed(traceback.extract_stack())
+            )
+            warnings.warn(
+                f"compile: runs eagerly: {reason}", RuntimeWarning, stacklevel=1 + len(list(frames))
+            )
 
     def why(self, key: Any) -> str:
         """What is new about a key."""
         if not self.found:
             return "first call"
-        names = ("cell", "attributes", "direction", "dense or ragged", "batch size", "gradients", "gradient of x", "input", "states", "states", "parameters")
+        names = (
+            "cell",
+            "attributes",
+            "direction",
+            "dense or ragged",
+            "batch size",
+            "gradients",
+            "gradient of x",
+            "input",
+            "states",
+            "states",
+            "parameters",
+        )
         nearest = max(self.found, key=lambda k: sum(a == b for a, b in zip(k, key)))
         return "new " + ", ".join(dict.fromkeys(n for n, a, b in zip(names, nearest, key) if a != b))
 
@@ -126,7 +155,9 @@ class Compiled(Recurrent):
 
     _programs: Programs
 
-    def unroll(self, cell: Cell, data: Tensor, sizes: Sequence[int], state: Any = None, reverse: bool = False) -> tuple[Any, Any]:
+    def unroll(
+        self, cell: Cell, data: Tensor, sizes: Sequence[int], state: Any = None, reverse: bool = False
+    ) -> tuple[Any, Any]:
         """The time loop: compiled if it can be, else eager."""
         plain = mode.anomaly is False and len(sizes) and sizes[-1] and sizes[0] and data.dtype.kind != "c"
         if not plain:
@@ -136,7 +167,14 @@ class Compiled(Recurrent):
         if program is None:
             return unroll(cell, data, sizes, state, reverse)
         inputs = [data, *flat(state), *(tensors[path] for path in program.names)]
-        call = Call(program=program, cell=cell, sizes=sizes, reverse=reverse, state=unflat(state, iter([None] * len(flat(state)))), B=len(flat(state)[0]))
+        call = Call(
+            program=program,
+            cell=cell,
+            sizes=sizes,
+            reverse=reverse,
+            state=unflat(state, iter([None] * len(flat(state)))),
+            B=len(flat(state)[0]),
+        )
         if program.backward:
             found = Unrolled.apply(call, *inputs)
         else:
@@ -170,11 +208,16 @@ class Compiled(Recurrent):
                 continue
             layout = "features first (T, K, B)" if p.last else "packed rows (N, K)"
             way = "forward and backward" if p.backward else "forward"
-            lines.append(f"{p.name[1:-1]}: {way}, {layout}, {p.seconds * 1000:.0f} ms; {self._programs.reasons[key]}")
+            lines.append(
+                f"{p.name[1:-1]}: {way}, {layout}, {p.seconds * 1000:.0f} ms; {self._programs.reasons[key]}"
+            )
             for shape, idle in p.memory.idle.items():
                 for w in idle[:1]:
                     lines.append(f"  buffers for {shape}:")
-                    lines += [f"    {name:12} {a.shape!s:20} {a.dtype}  {a.nbytes:,} bytes" for name, a in p.buffers(w).items()]
+                    lines += [
+                        f"    {name:12} {a.shape!s:20} {a.dtype}  {a.nbytes:,} bytes"
+                        for name, a in p.buffers(w).items()
+                    ]
         return "\n".join(lines)
 
 

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .trace import Step, Value
+from .symbols import Value
+from .trace import Step
 
 PRODUCTS = {"matmul", "einsum"}
 VIEWS = {"getitem", "permute", "reshape"}
@@ -105,7 +106,9 @@ def sort(
     early = [v for v in rows if id(v) not in late and v.kind == "row"]
     out = ancestors(v for v in early if v.op in PRODUCTS)
     idle = [v for v in rows if id(v) in late and id(v) not in awaited]
-    after = descendants(idle, [v for v in rows if v.op in PRODUCTS and id(v) in late and id(v) not in awaited])
+    after = descendants(
+        idle, [v for v in rows if v.op in PRODUCTS and id(v) in late and id(v) not in awaited]
+    )
     for v in values:
         if v.kind == "const":
             new.const.append(v)
@@ -138,7 +141,9 @@ class Simplifier:
         self.swap: dict[int, Value] = {}
         self.known: dict[Any, Value] = {}
         self.uses: dict[int, int] = {}
-        self.factors: dict[int, tuple[Value, Any]] = {}  # a gradient seen as (gradient, factor) that is not yet multiplied
+        self.factors: dict[
+            int, tuple[Value, Any]
+        ] = {}  # a gradient seen as (gradient, factor) that is not yet multiplied
 
     def run(self) -> None:
         """Apply the identities, and let the step speak of the new values."""
@@ -189,7 +194,10 @@ class Simplifier:
             return
         v.args = tuple(self.whole(a) if isinstance(a, Value) else a for a in v.args)
         self.new.append(v)
-        self.known.setdefault((v.op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in v.args)) if not v.static else v, v)
+        self.known.setdefault(
+            (v.op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in v.args)) if not v.static else v,
+            v,
+        )
 
     def whole(self, v: Any) -> Any:
         """What stands for `v` now, a delayed factor multiplied."""
@@ -220,7 +228,9 @@ class Simplifier:
             for t in group:
                 share = self.whole(t) if share is None else self.make("add", (share, self.whole(t)), v)
             if share is not None:
-                total = share if total is None else self.make("add", (share, total), v, name if k == 1 else "")
+                total = (
+                    share if total is None else self.make("add", (share, total), v, name if k == 1 else "")
+                )
         return total if total.shape == v.shape else None
 
     def terms(self, v: Value, root: Value) -> list[Value]:
@@ -250,7 +260,9 @@ class Simplifier:
     def form(self, v: Value, hot: set[int]) -> Any:
         """(g, factor) with v = g * factor, or None."""
         is_hot = [isinstance(a, Value) and id(a) in hot for a in v.args]
-        if any(isinstance(a, Value) and (a.kind not in ("row", "const") or a.dtype != v.dtype) for a in v.args):
+        if any(
+            isinstance(a, Value) and (a.kind not in ("row", "const") or a.dtype != v.dtype) for a in v.args
+        ):
             return None
         if v.op == "neg":
             found = self.factors.pop(id(v.args[0]), None)
@@ -278,10 +290,25 @@ class Simplifier:
     def calc(self, op: str, args: tuple[Any, ...], like: Value) -> Any:
         """An operation on factors; numbers are computed here."""
         if any(isinstance(a, Value) for a in args):
-            if op in ("add", "sub", "mul") and args[0].__class__ is Value and args[0].op == "neg" and op == "add":
+            if (
+                op in ("add", "sub", "mul")
+                and args[0].__class__ is Value
+                and args[0].op == "neg"
+                and op == "add"
+            ):
                 return self.make("sub", (args[1], args[0].args[0]), like)
             if op == "add" and isinstance(args[1], Value) and args[1].op == "neg":
                 return self.make("sub", (args[0], args[1].args[0]), like)
             return self.make(op, args, like)
         x = args[0]
-        return -x if op == "neg" else x + args[1] if op == "add" else x - args[1] if op == "sub" else x * args[1] if op == "mul" else x / args[1]
+        return (
+            -x
+            if op == "neg"
+            else x + args[1]
+            if op == "add"
+            else x - args[1]
+            if op == "sub"
+            else x * args[1]
+            if op == "mul"
+            else x / args[1]
+        )

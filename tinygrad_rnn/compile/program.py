@@ -27,9 +27,11 @@ from ..autograd.gradmode import enable_grad, mode
 from ..nn.cells import Cell
 from ..nn.loop import unroll
 from ..tensor import Tensor
-from .emit import Emitter, demo
+from .demo import demo
+from .emit import Emitter
 from .fission import plan
-from .storage import Storage, fits_last
+from .spots import fits_last
+from .storage import Storage
 from .trace import flat, members, trace, twin_of, unflat
 
 HOIST = 16 * 1024  # bytes of one step's state below which elementwise work is done for all steps at once
@@ -108,7 +110,13 @@ class Program:
         self.memory = Memory(self.run.workspace, self.last)
         self.brought = [v.data for v in self.emitter.arrays]
         self.names = list(dict.fromkeys(self.emitter.names_of_params))  # one path for each different tensor
-        used = set(re.findall(r"\w+", text.partition("\ndef backward")[2].partition("\n")[2].partition("):\n")[2] or text.partition("\ndef backward")[2].partition(":\n")[2]))
+        used = set(
+            re.findall(
+                r"\w+",
+                text.partition("\ndef backward")[2].partition("\n")[2].partition("):\n")[2]
+                or text.partition("\ndef backward")[2].partition(":\n")[2],
+            )
+        )
         self.reads = [self.emitter.x in used, *(n in used for n in self.emitter.constants)]
         self.seconds = time.perf_counter() - start
 
@@ -166,16 +174,24 @@ class Unrolled(Function):
             lease, _ = run_forward(call, arrays)
         program, step = call.program, call.program.step
         states = len(step.states)
-        given = [np.broadcast_to(np.zeros((), d), s) if g is None else g.array for g, (s, d) in zip(gradients, ctx.like)]
+        given = [
+            np.broadcast_to(np.zeros((), d), s) if g is None else g.array
+            for g, (s, d) in zip(gradients, ctx.like)
+        ]
         with np.errstate(over="ignore"):
-            found = iter(program.run.backward(lease.w, *given, arrays[0], *arrays[1 + states :], *program.brought))
+            found = iter(
+                program.run.backward(lease.w, *given, arrays[0], *arrays[1 + states :], *program.brought)
+            )
         lease.end()
         shares = [None if step.d_x is None else next(found)]
         shares += [None if d is None else next(found) for d in step.d_nexts]
         by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
         shares += [by_path.get(path) for path in program.names]
         needs = ctx.needs_input_grad[1:]
-        return (None, *(Tensor(np.asarray(g)) if g is not None and need else None for g, need in zip(shares, needs)))
+        return (
+            None,
+            *(Tensor(np.asarray(g)) if g is not None and need else None for g, need in zip(shares, needs)),
+        )
 
 
 def eager_gradients(call: Any, tensors: Any, gradients: Any, needs: Any) -> list[Any]:
@@ -186,8 +202,14 @@ def eager_gradients(call: Any, tensors: Any, gradients: Any, needs: Any) -> list
         originals = members(call.cell)
         swapped = {id(originals[path]): c for path, c in zip(call.program.names, copies[1 + states :])}
         cell = twin_of(call.cell, swapped, {})
-        y, last = unroll(cell, copies[0], call.sizes, unflat(call.state, iter(copies[1 : 1 + states])), call.reverse)
-        pairs = [(o, g) for o, g in zip([*flat(y), *flat(last)], gradients) if g is not None and o.requires_grad]
+        y, last = unroll(
+            cell, copies[0], call.sizes, unflat(call.state, iter(copies[1 : 1 + states])), call.reverse
+        )
+        pairs = [
+            (o, g) for o, g in zip([*flat(y), *flat(last)], gradients) if g is not None and o.requires_grad
+        ]
         wanted = [c for c, need in zip(copies, needs) if need]
-        found = iter(grad([o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True))
+        found = iter(
+            grad([o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True)
+        )
     return [next(found) if need else None for need in needs]

@@ -19,86 +19,15 @@ Two layouts are known. `last`: features first, rows last, an array (T, K, B); de
 
 from __future__ import annotations
 
-from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from .fission import VIEWS, Plan
-from .trace import ELEMENTWISE, Step, Value, axes_in, is_whole
+from .kinds import ELEMENTWISE
+from .spots import Buffer, Region, Spot, columns, fresh, is_advanced, slices_of, view_text
+from .symbols import Value
 
 NEVER = 10**9
 IN_PLACE = ELEMENTWISE - {"where", "cast", "erf"}
-LAST = ELEMENTWISE | {"matmul", "getitem", "place", "cat", "sum", "amax", "expand", "permute", "reshape", "copy"}
-
-
-class Buffer:
-    """Memory of a workspace: `tail` is the shape of one row."""
-
-    def __init__(self, value: Value, scope: str, way: str) -> None:
-        self.tail, self.dtype, self.scope, self.way = tuple(value.shape[1:]), value.dtype, scope, way
-        self.holds: list[tuple[Value, Spot]] = []
-        self.zeros = self.reserved = False
-        self.name = ""
-
-
-class Spot(NamedTuple):
-    """A buffer, or entries lo … hi - 1 of its first feature dimension; `chain` is what else is done to look at it."""
-
-    buffer: Buffer
-    which: str = ""  # of a history: "in" or "next"
-    lo: int | None = None
-    hi: int | None = None
-    chain: str = ""
-
-    def overlaps(self, other: Spot) -> bool:
-        """True unless the two have no number in common."""
-        if self.buffer is not other.buffer or (self.which and other.which and self.which != other.which):
-            return False
-        if self.lo is None or other.lo is None or self.hi is None or other.hi is None:
-            return True
-        return self.lo < other.hi and other.lo < self.hi
-
-
-class Region(NamedTuple):
-    """What a view sees of a value."""
-
-    base: Value
-    lo: int | None = None
-    hi: int | None = None
-    chain: str = ""
-
-
-def columns(index: Any) -> tuple[int, int] | None:
-    """(lo, hi) if an index is `[:, lo:hi]`."""
-    if isinstance(index, tuple) and len(index) == 2 and is_whole(index[0]) and isinstance(index[1], slice):
-        lo, hi, step = index[1].start, index[1].stop, index[1].step
-        if isinstance(lo, int) and isinstance(hi, int) and 0 <= lo <= hi and step in (None, 1):
-            return lo, hi
-    return None
-
-
-def fits_last(step: Step, plan: Plan) -> bool:
-    """True if the features-first layout can hold the plan."""
-    rows = [v for part in (plan.forward, plan.back) for values in part.values() for v in values]
-    inputs = [step.x, *step.states, *step.ys, *step.nexts]
-    if any(len(v.shape) != 2 for v in inputs) or any(v.kind in ("fold", "stacked") for v in rows):
-        return False
-    for v in rows:
-        if v.kind == "row" and not (len(v.shape) == 2 and v.op in LAST and _fits(v)):
-            return False
-        if v.kind == "reduced" and any(a.kind == "row" and v.op not in ("matmul", "sum") for a in v.args if isinstance(a, Value)):
-            return False
-    return True
-
-
-def _fits(v: Value) -> bool:
-    if v.op == "getitem":
-        return columns(v.static["index"]) is not None
-    if v.op == "place":
-        return all(columns(i) for i in v.static["indices"])
-    if v.op in ("reshape", "permute"):
-        return False
-    args = [a for a in v.args if isinstance(a, Value)]
-    return all(len(a.shape) == 2 for a in args if a.kind == "row" or v.op == "matmul") and all(len(a.shape) <= 2 for a in args)
 
 
 class Storage:
@@ -109,11 +38,19 @@ class Storage:
         self.buffers: list[Buffer] = []
         self.spots: dict[int, Spot] = {}
         self.kept_alive: list[Any] = []
-        self.carry: dict[str, list[tuple[Value, Value | None]]] = {"forward": [], "back": []}  # state, what follows it
-        self.ends: dict[str, list[tuple[Value | None, Spot]]] = {"forward": [], "back": []}  # to copy at a step's end
+        self.carry: dict[str, list[tuple[Value, Value | None]]] = {
+            "forward": [],
+            "back": [],
+        }  # state, what follows it
+        self.ends: dict[str, list[tuple[Value | None, Spot]]] = {
+            "forward": [],
+            "back": [],
+        }  # to copy at a step's end
         self.name_states()
         self.prepare_states()
-        self.carried = {id(after) for pairs in self.carry.values() for before, after in pairs if after is not before}
+        self.carried = {
+            id(after) for pairs in self.carry.values() for before, after in pairs if after is not before
+        }
         self.order = [
             (way, part, v)
             for way, parts in (("forward", plan.forward), ("back", plan.back))
@@ -135,7 +72,7 @@ class Storage:
     def is_view(self, v: Value) -> bool:
         """True if a value is only another way to look at one."""
         if v.op == "getitem":
-            return not _advanced(v.static["index"])
+            return not is_advanced(v.static["index"])
         if v.op == "reshape" and v.kind == "row":
             return False  # the memory of a slice has no other shape
         return v.op in VIEWS
@@ -178,7 +115,11 @@ class Storage:
         seeds = {id(d) for d in (*self.plan.step.d_ys, *self.plan.step.d_nexts)}
         for reads in self.readers.values():
             base = reads[0][1].base
-            if id(base) not in seeds and self.at.get(id(base), -1) < turn and any(k >= turn for k, _, _ in reads):
+            if (
+                id(base) not in seeds
+                and self.at.get(id(base), -1) < turn
+                and any(k >= turn for k, _, _ in reads)
+            ):
                 reads.append((NEVER, Region(base), base))
 
     def read(self, v: Value, k: int, reader: Value) -> None:
@@ -200,7 +141,9 @@ class Storage:
         home = home or self.part(v)
         if not home.endswith("loop"):
             return True
-        return any(k == NEVER or self.part(self.order[k][2]) != home for k, _, _ in self.readers.get(id(v), []))
+        return any(
+            k == NEVER or self.part(self.order[k][2]) != home for k, _, _ in self.readers.get(id(v), [])
+        )
 
     def direct(self, v: Value) -> bool:
         """True if `v` is the gradient of x, nothing else, and a product: then it is made row by row at once."""
@@ -212,7 +155,10 @@ class Storage:
     def prepare_states(self) -> None:
         """See that every next state, and every gradient that is carried on, is computed by the loop for it alone."""
         step, plan = self.plan.step, self.plan
-        for way, befores, afters in (("forward", step.states, step.nexts), ("back", step.d_nexts, step.d_states)):
+        for way, befores, afters in (
+            ("forward", step.states, step.nexts),
+            ("back", step.d_nexts, step.d_states),
+        ):
             if way == "back" and not plan.backward:
                 continue
             loop = plan.forward["loop"] if way == "forward" else plan.back["loop"]
@@ -221,7 +167,11 @@ class Storage:
                 if before is None:
                     continue
                 if after is not None and after is not before:
-                    own = plan.part.get(id(after)) == f"{way} loop" and not self.is_view(after) and id(after) not in seen
+                    own = (
+                        plan.part.get(id(after)) == f"{way} loop"
+                        and not self.is_view(after)
+                        and id(after) not in seen
+                    )
                     if not own:
                         after = self.copy_of(after, way, loop)
                         afters[k] = after
@@ -245,9 +195,20 @@ class Storage:
         plan = self.plan
         parts = [values for parts in (plan.forward, plan.back) for values in parts.values()]
         for state, _ in self.carry[way]:
-            looks = [v for values in parts for v in values if v.kind == "row" and self.is_view(v) and self.region(v).base is state]
+            looks = [
+                v
+                for values in parts
+                for v in values
+                if v.kind == "row" and self.is_view(v) and self.region(v).base is state
+            ]
             seen = {id(state), *map(id, looks)}
-            outside = [v for values in parts if values is not loop for v in values if any(id(a) in seen for a in v.args)]
+            outside = [
+                v
+                for values in parts
+                if values is not loop
+                for v in values
+                if any(id(a) in seen for a in v.args)
+            ]
             results = [*plan.step.ys, plan.step.d_x]
             if any(v not in looks for v in outside) or any(id(r) in seen for r in results):
                 twin = self.copy_of(state, way, loop, first=True)
@@ -273,7 +234,9 @@ class Storage:
                         self.ends[way].append((after, Spot(buffer, "next" if history else "")))
                     continue
                 k = self.at[id(after)]
-                late = any(r > k or (r == k and not self.may_overlap(after, region)) for r, region, _ in reads)
+                late = any(
+                    r > k or (r == k and not self.may_overlap(after, region)) for r, region, _ in reads
+                )
                 if history or (not late and not self.needs_all(after)):
                     self.take(after, Spot(buffer, "next" if history else ""))
                 else:
@@ -301,7 +264,12 @@ class Storage:
     def designate(self) -> None:
         """Values that are parts of a larger one are written into its slices; and what leads up to a fixed place, there too."""
         for way, part, v in self.order:
-            if v.op in ("place", "cat") and v.kind == "row" and id(v) not in self.spots and (cuts := slices_of(v)):
+            if (
+                v.op in ("place", "cat")
+                and v.kind == "row"
+                and id(v) not in self.spots
+                and (cuts := slices_of(v))
+            ):
                 buffer = self.new(v, "all" if self.needs_all(v) else "step", way)
                 buffer.reserved = True
                 buffer.zeros = sum(hi - lo for lo, hi in cuts) < v.shape[1]
@@ -309,7 +277,12 @@ class Storage:
                 for piece, (lo, hi) in zip(v.args, cuts):
                     home = f"{way} {part}"
                     own = isinstance(piece, Value) and piece.kind == "row" and self.part(piece) == home
-                    if own and not self.is_view(piece) and id(piece) not in self.spots and piece.op not in ("place", "cat"):
+                    if (
+                        own
+                        and not self.is_view(piece)
+                        and id(piece) not in self.spots
+                        and piece.op not in ("place", "cat")
+                    ):
                         self.take(piece, Spot(buffer, "", lo, hi))
         for _, _, v in reversed(self.order):
             if id(v) in self.spots and v.op in IN_PLACE:
@@ -320,8 +293,19 @@ class Storage:
         if spot.buffer.scope == "live":
             return
         for a in sorted((a for a in v.args if isinstance(a, Value)), key=lambda a: -self.at.get(id(a), -1)):
-            alone = a.kind == "row" and a.shape == v.shape and a.dtype == v.dtype and len(self.readers.get(id(a), [])) == 1
-            if alone and self.part(a) == self.part(v) and not self.is_view(a) and id(a) not in self.spots and a.op not in ("place", "cat"):
+            alone = (
+                a.kind == "row"
+                and a.shape == v.shape
+                and a.dtype == v.dtype
+                and len(self.readers.get(id(a), [])) == 1
+            )
+            if (
+                alone
+                and self.part(a) == self.part(v)
+                and not self.is_view(a)
+                and id(a) not in self.spots
+                and a.op not in ("place", "cat")
+            ):
                 self.take(a, spot)
                 return
 
@@ -334,7 +318,11 @@ class Storage:
                     base = self.region(a).base
                     if id(base) in self.spots:
                         spots.append(self.spot(a))
-            spots = [s for s in spots if s.buffer.way == way and s.buffer.scope != "history" and not s.chain and self.free(s, k, v)]
+            spots = [
+                s
+                for s in spots
+                if s.buffer.way == way and s.buffer.scope != "history" and not s.chain and self.free(s, k, v)
+            ]
             if part == "loop" or all(s.buffer.scope == "all" for s in spots):
                 for s in sorted(spots, key=lambda s: s.buffer.scope != "all"):
                     if s.buffer.scope != "live" or not (self.needs_all(v) or id(v) in self.carried):
@@ -343,7 +331,12 @@ class Storage:
         if part == "loop" and not self.needs_all(v):
             for buffer in self.buffers:
                 same = buffer.scope == "step" and buffer.way == way and not buffer.reserved
-                if same and buffer.tail == tuple(v.shape[1:]) and buffer.dtype == v.dtype and self.free(Spot(buffer), k, None):
+                if (
+                    same
+                    and buffer.tail == tuple(v.shape[1:])
+                    and buffer.dtype == v.dtype
+                    and self.free(Spot(buffer), k, None)
+                ):
                     self.take(v, Spot(buffer))
                     return
         self.take(v, Spot(self.new(v, "all" if self.needs_all(v) else "step", way)))
@@ -363,7 +356,11 @@ class Storage:
                 seen = Spot(held.buffer, held.which, lo, hi, region.chain)
                 if position < k or not seen.overlaps(spot):
                     continue
-                if position > k or v is None or (seen.lo, seen.hi, seen.chain) != (spot.lo, spot.hi, spot.chain):
+                if (
+                    position > k
+                    or v is None
+                    or (seen.lo, seen.hi, seen.chain) != (spot.lo, spot.hi, spot.chain)
+                ):
                     return False
         return True
 
@@ -377,7 +374,13 @@ class Storage:
             if d is not None:
                 d.name = f"d_{state.name}"
         for v in step.values:
-            if not v.name and len(v.args) == 1 and isinstance(v.args[0], Value) and v.args[0].name and v.op in ELEMENTWISE - {"neg", "cast"}:
+            if (
+                not v.name
+                and len(v.args) == 1
+                and isinstance(v.args[0], Value)
+                and v.args[0].name
+                and v.op in ELEMENTWISE - {"neg", "cast"}
+            ):
                 v.name = f"{v.op}_{v.args[0].name}"
 
     def name_buffers(self) -> None:
@@ -387,52 +390,3 @@ class Storage:
             whole = [v.name for v, s in buffer.holds if v.name and s.lo is None]
             name = (whole or [v.name for v, _ in buffer.holds if v.name] or ["u"])[0]
             buffer.name = fresh(name, taken)
-
-
-def fresh(name: str, taken: set[str]) -> str:
-    """`name`, or name2, name3, … if it is taken; it is taken from now on."""
-    number = next(k for k in count(1) if (name if k == 1 else f"{name}{k}") not in taken)
-    name = name if number == 1 else f"{name}{number}"
-    taken.add(name)
-    return name
-
-
-def slices_of(v: Value) -> list[tuple[int, int]] | None:
-    """Where the parts of `v` stand, if they are disjoint slices `[:, lo:hi]`."""
-    if v.op == "cat":
-        if axes_in(v.static, list(v.args)) != (1,):
-            return None
-        ends = [sum(v.static["sizes"][: i + 1]) for i in range(len(v.args))]
-        return [(end - n, end) for n, end in zip(v.static["sizes"], ends)]
-    cuts = [columns(i) for i in v.static["indices"]]
-    found = [c for c in cuts if c is not None]
-    ordered = sorted(found)
-    disjoint = len(found) == len(cuts) and all(a[1] <= b[0] for a, b in zip(ordered, ordered[1:]))
-    return found if disjoint else None
-
-
-def _advanced(index: Any) -> bool:
-    return any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
-
-
-def index_text(index: Any) -> str:
-    """An index as source."""
-    parts = []
-    for i in index if isinstance(index, tuple) else (index,):
-        if isinstance(i, slice):
-            text = f"{'' if i.start is None else i.start}:{'' if i.stop is None else i.stop}"
-            parts.append(text + (f":{i.step}" if i.step not in (None, 1) else ""))
-        elif hasattr(i, "dtype"):
-            parts.append(f"np.array({i.tolist()})")
-        else:
-            parts.append("..." if i is Ellipsis else "None" if i is None else str(i))
-    return ", ".join(parts)
-
-
-def view_text(v: Value) -> str:
-    """What to write behind an array of rows to see it as `v` does."""
-    if v.op == "getitem":
-        return f"[{index_text(v.static['index'])}]"
-    if v.op == "permute":
-        return f".transpose({v.static['axes']})"
-    raise ValueError(f"{v.op} is not a view")

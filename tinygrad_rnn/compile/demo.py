@@ -1,0 +1,66 @@
+"""Demo: what a program does when it is started by itself: a check by finite differences, and its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .emit import Emitter
+
+
+def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T: int, B: int) -> str:
+    """The part of a program that runs when it is started by itself: a check by finite differences, and the time."""
+    e = emitter
+    if not e.plan.backward or any(t.dtype.kind != "f" for t in (x, *states, *tensors.values())) or e.arrays:
+        return ""
+    tail = lambda t: "".join(f", {n}" for n in t.shape[1:])  # noqa: E731
+    shapes = [f"(T * B{tail(x)})", *(f"(B{tail(s)})" for s in states)]
+    shapes += [str(tuple(tensors[path].shape)) for path in e.names_of_params]
+    names = [e.x, *e.initial, *(e.names[id(e.plan.step.params[path])] for path in e.names_of_params)]
+    step = e.plan.step
+    wanted = ([e.x] if step.d_x is not None else []) + [
+        n for n, d in zip(e.initial, step.d_nexts) if d is not None
+    ]
+    wanted += [e.names[id(step.params[path])] for path, g in step.d_params.items() if g is not None]
+    space = "workspace(T, B)" if e.last else "workspace([B] * T, B)"
+    after = len(e.initial) + 1
+    return DEMO.format(
+        T=T, B=B, shapes=", ".join(shapes), names=", ".join(names), wanted=wanted, space=space,
+        arguments=f"*gradients, inputs[0], *inputs[{after}:]", seeds=len(step.ys) + len(states), order=names,
+    )  # fmt: skip
+
+
+DEMO = '''
+def check(T={T}, B={B}):
+    """Compare backward with finite differences along one random direction, in float64; print both, and the time."""
+    global DTYPE
+    was, DTYPE = DTYPE, np.float64
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal(shape) * 0.3 for shape in ({shapes},)]
+    w = {space}
+    outputs = forward(w, *inputs)
+    gradients = [rng.standard_normal(y.shape) for y in outputs]
+    found = dict(zip({wanted}, backward(w, {arguments})))
+    step = {{name: rng.standard_normal(np.shape(x)) for name, x in zip({order}, inputs)}}
+
+    def loss(size):
+        moved = [x + size * step[name] if name in found else x for name, x in zip({order}, inputs)]
+        return sum((g * y).sum() for g, y in zip(gradients, forward(w, *moved)))
+
+    by_backward = sum((found[name] * step[name]).sum() for name in found)
+    by_differences = (loss(1e-6) - loss(-1e-6)) / 2e-6
+    DTYPE = was
+    inputs, gradients = [x.astype(DTYPE) for x in inputs], [g.astype(DTYPE) for g in gradients]
+    w, best = {space}, float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        forward(w, *inputs)
+        backward(w, {arguments})
+        best = min(best, time.perf_counter() - start)
+    print(f"backward {{by_backward:.8g}}, finite differences {{by_differences:.8g}}; forward and backward {{best * 1000:.2f}} ms")
+
+
+if __name__ == "__main__":
+    import time
+
+    check()
+'''.lstrip("\n")

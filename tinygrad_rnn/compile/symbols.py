@@ -1,0 +1,120 @@
+"""Symbols: arrays of which only shape and dtype are known, and the values of a program that they stand for.
+
+    h = Symbol (13, 6) float32            np.tanh(h) does not compute: it notes  Value tanh(h)  in h's trace
+    if h.sum() > 0: …                     has no answer: Untraceable, with the line
+
+Next: kinds.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.primitive import user_line
+from ..ops.protocol import FUNCTIONS
+from ..tensor import Tensor
+
+OF_VALUES = {np.all, np.any, np.argmax, np.argmin, np.argsort, np.sort, np.allclose, np.array_equal}
+
+
+class Untraceable(Exception):
+    """This cell cannot be compiled; the message names the operation, and the line where there is one."""
+
+
+class Value:
+    """One array of the program: an input (`op` is None), or what operation `op` makes of `args`."""
+
+    def __init__(
+        self, op: str | None, args: tuple[Any, ...], static: dict[str, Any], shape: Any, dtype: Any, kind: str
+    ) -> None:
+        self.op, self.args, self.static, self.shape, self.dtype, self.kind = (
+            op,
+            args,
+            static,
+            shape,
+            dtype,
+            kind,
+        )
+        self.name = ""
+        self.data: Any = None  # the tensor, of a constant that the step brought along
+
+    def __repr__(self) -> str:
+        return f"{self.name or '·'}{self.shape} = {self.op}({', '.join(getattr(a, 'name', '') or str(a) for a in self.args)})"
+
+
+class Symbol(np.ndarray[Any, Any]):
+    """An array without values. Asking for one is an error; NumPy's functions note themselves."""
+
+    value: Any = None
+    trace: Any = None
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, Tensor) for x in inputs):
+            return NotImplemented
+        trace = next(x.trace for x in inputs if isinstance(x, Symbol) and x.trace is not None)
+        if method != "__call__" or kwargs:
+            raise Untraceable(f"np.{ufunc.__name__}.{method} on values, at {user_line()}")
+        return trace.symbol(trace.note(ufunc.__name__, ufunc, inputs, {}))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        def as_tensors(x: Any) -> Any:
+            if isinstance(x, Symbol):
+                return x.trace.tensor(x.trace.value_of(x))
+            return type(x)(as_tensors(i) for i in x) if isinstance(x, (list, tuple)) else x
+
+        if function not in FUNCTIONS or function in OF_VALUES:
+            raise Untraceable(f"np.{function.__name__} on values, at {user_line()}")
+        return FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
+        """The symbol in another dtype."""
+        if np.dtype(dtype) == self.dtype:
+            return self
+        cast = lambda x, dtype, was: x.astype(dtype)  # noqa: E731
+        return self.trace.symbol(
+            self.trace.note("cast", cast, (self,), {"dtype": np.dtype(dtype), "was": self.dtype})
+        )
+
+
+def _no_value(name: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Untraceable(
+            f"{name} asks for a value (a branch or number that depends on data), at {user_line()}"
+        )
+
+    return refuse
+
+
+def _as_tensor(name: str) -> Callable[..., Any]:
+    def method(self: Symbol, *args: Any) -> Any:
+        return getattr(self.trace.tensor(self.trace.value_of(self)), name)(*args)
+
+    return method
+
+
+for _name in "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__".split():
+    setattr(Symbol, _name, _no_value(_name.strip("_")))
+for _name in (
+    "swapaxes reshape transpose squeeze sum __getitem__".split()
+):  # rules call them on values without a gradient
+    setattr(Symbol, _name, _as_tensor(_name))
+
+
+def dummy(value: Value) -> Any:
+    """An array of the value's shape and dtype, in the memory of one number: NaN, which no one takes for a result."""
+    filler = np.nan if value.dtype.kind == "f" else 0x5EA1 if value.dtype.itemsize > 1 else 1
+    return np.broadcast_to(np.asarray(filler, value.dtype), value.shape)
+
+
+def mixture(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Numbers of both signs, no two rows alike: whatever code takes for a result of its own will not be the same twice."""
+    numbers = np.sin(np.arange(1, 1 + math.prod(shape)) * 1.7)
+    return (
+        ((numbers > 0.1) if dtype.kind == "b" else numbers * (1 if dtype.kind == "f" else 100))
+        .astype(dtype)
+        .reshape(shape)
+    )
