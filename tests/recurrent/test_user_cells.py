@@ -93,7 +93,7 @@ def alone(cell, xs, state, counts, reverse=False):
 
 
 def expected(layers, xs, states, mask):
-    """Every sequence alone through layers of one or two cells: outputs (T, B, ...) and the cells' last states."""
+    """Every sequence alone through layers of one or two cells: outputs (T, B, ...), last states."""
     columns = [xs[:, b] for b in range(xs.shape[1])]
     last = []
     for cells in layers:
@@ -142,7 +142,7 @@ def stacks(draw):
 @rare
 @given(stacks(), st.integers(1, 4), st.integers(1, 3), st.booleans(), st.booleans(), st.data())
 def test_any_stack_with_any_mask_equals_each_sequence_alone(stack, T, B, first, given_states, data):
-    """The mask may have holes: what does not count is passed over, its outputs are zeros, its contents nothing."""
+    """The mask may have holes: what does not count is passed over, and gives zeros, whatever it contains."""
     layers, D = stack
     flags = data.draw(st.lists(st.booleans(), min_size=T * B, max_size=T * B))
     mask = np.array(flags).reshape(T, B)
