@@ -217,6 +217,14 @@ def test_backward_can_leave_recorded_gradients():
     assert x.grad.tolist() == [36 + 3, 36 * 8 + 12]
 
 
+def test_recorded_gradients_add_up_and_stay_differentiable():
+    x = T([1.0, 2.0], requires_grad=True)
+    for _ in range(2):
+        (x * x * x).sum().backward(create_graph=True)
+    assert x.grad.tolist() == [6, 24]
+    assert grad(x.grad.sum(), x)[0].tolist() == [12, 24]
+
+
 def test_a_gradient_penalty_reaches_the_weights():
     w, x = T(A, requires_grad=True), T(x0, requires_grad=True)
     (g,) = grad(np.tanh(w @ x).sum(), x, create_graph=True)

@@ -207,11 +207,9 @@ def as_tensor(array: Any, parent: Node | Tensor | None) -> Any:
 
 def user_line() -> str:
     """`file:line: code` of the innermost caller outside this package."""
-    package = __file__.rsplit("autograd", 1)[0]
-    for frame in reversed(traceback.extract_stack()):
-        if not frame.filename.startswith(package):
-            return f"{frame.filename}:{frame.lineno}: {frame.line}"
-    return "a line inside the package"
+    package, stack = __file__.rsplit("autograd", 1)[0], traceback.extract_stack()
+    frame = ([f for f in stack if not f.filename.startswith(package)] or stack)[-1]
+    return f"{frame.filename}:{frame.lineno}: {frame.line}"
 
 
 def check_finite(value: Any, what: str, where: str | None) -> None:
