@@ -55,10 +55,18 @@ BINARY: dict[str, Any] = {
 class Drawn(Cell):
     """A cell whose step is a list of operations drawn at random."""
 
-    def __init__(self, sizes: tuple[int, int], states: int, program: list[Any], output: str, project: bool) -> None:
+    def __init__(
+        self, sizes: tuple[int, int], states: int, program: list[Any], output: str, project: bool
+    ) -> None:
         super().__init__()
         D, H = sizes
-        self.hidden_size, self.states, self.program, self.output, self.early = H, states, program, output, project
+        self.hidden_size, self.states, self.program, self.output, self.early = (
+            H,
+            states,
+            program,
+            output,
+            project,
+        )
         rng = np.random.default_rng(len(program) + 7 * states)
         draw = lambda *shape: Parameter(tg.tensor(rng.standard_normal(shape) * 0.5))  # noqa: E731
         self.w_in, self.w, self.v, self.b = draw(D, H), draw(H, H), draw(H, 2), draw(H)
@@ -81,7 +89,10 @@ class Drawn(Cell):
                 values.append(BINARY[name](x, y))
             else:
                 values.append(tg.tanh(x @ self.w + self.b))
-        new = tuple(tg.tanh(values[-1 - k]) if k != 1 else values[-1 - k % len(values)] * 0.5 for k in range(self.states))
+        new = tuple(
+            tg.tanh(values[-1 - k]) if k != 1 else values[-1 - k % len(values)] * 0.5
+            for k in range(self.states)
+        )
         following = new[0] if self.states == 1 else new
         if self.output == "state":
             return following
@@ -105,9 +116,14 @@ def everything(layer: Any, x: Any, states: Any, **more: Any) -> list[Any]:
     y, last = layer(x, states if states is None or len(states) > 1 else states[0], **more)
     last = last if isinstance(last, tuple) else (last,)
     rng = np.random.default_rng(0)
-    sum(((t * tg.tensor(rng.standard_normal(t.shape))).sum() for t in (y, *last)), tg.zeros((), dtype=tg.float64)).backward()
+    sum(
+        ((t * tg.tensor(rng.standard_normal(t.shape))).sum() for t in (y, *last)),
+        tg.zeros((), dtype=tg.float64),
+    ).backward()
     leaves = [x, *(states or ()), *layer.parameters()]
-    return [t.detach().numpy() for t in (y, *last)] + [None if t.grad is None else t.grad.numpy() for t in leaves]
+    return [t.detach().numpy() for t in (y, *last)] + [
+        None if t.grad is None else t.grad.numpy() for t in leaves
+    ]
 
 
 def assert_same(found: list[Any], wanted: list[Any]) -> None:
@@ -130,7 +146,9 @@ def assert_same(found: list[Any], wanted: list[Any]) -> None:
     shape=st.tuples(st.integers(0, 4), st.sampled_from([1, 2, 3, 900])),
     ragged=st.booleans(),
 )
-def test_random_cells(program: Any, states: int, output: str, early: bool, reverse: bool, shape: Any, ragged: bool) -> None:
+def test_random_cells(
+    program: Any, states: int, output: str, early: bool, reverse: bool, shape: Any, ragged: bool
+) -> None:
     T, B = shape
     cell = Drawn((2, 3), states, program, output, early)
     eager = Recurrent([(cell, cell)]) if reverse else Recurrent(cell)
@@ -155,11 +173,16 @@ def test_random_cells(program: Any, states: int, output: str, early: bool, rever
 
 @pytest.mark.parametrize("name", sorted(UNARY))
 def test_each_operation(name: str) -> None:
-    cell = Drawn((2, 4), 2, [("unary", name, 1, 0), ("binary", "+", 3, 0), ("unary", name, 4, 0)], "product", True)
+    cell = Drawn(
+        (2, 4), 2, [("unary", name, 1, 0), ("binary", "+", 3, 0), ("unary", name, 4, 0)], "product", True
+    )
     eager = Recurrent(cell)
     x, begin = tg.randn(3, 2, 2, dtype=tg.float64), tuple(tg.randn(2, 4, dtype=tg.float64) for _ in range(2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compiled = tg.compile(eager)
         assert_same(everything(compiled, x, begin), everything(eager, x, begin))
-        assert_same(everything(compiled, x, begin, lengths=tg.tensor([3, 1])), everything(eager, x, begin, lengths=tg.tensor([3, 1])))
+        assert_same(
+            everything(compiled, x, begin, lengths=tg.tensor([3, 1])),
+            everything(eager, x, begin, lengths=tg.tensor([3, 1])),
+        )

@@ -42,7 +42,11 @@ def states_for(layer: Any, B: int) -> Any:
 
 def results(layer: Any, x: Any, hx: Any = None, **more: Any) -> list[Any]:
     """Outputs, states, and the gradients of all that asks for one."""
-    inputs = [t for t in (*leaves(x), *leaves(hx), *layer.parameters()) if isinstance(t, tg.Tensor) and t.requires_grad]
+    inputs = [
+        t
+        for t in (*leaves(x), *leaves(hx), *layer.parameters())
+        if isinstance(t, tg.Tensor) and t.requires_grad
+    ]
     for t in inputs:
         t.grad = None
     y, last = layer(x, hx, **more)
@@ -114,7 +118,10 @@ def test_frozen_weights_and_inputs_get_no_gradient() -> None:
     compiled = tg.compile(eager, fullgraph=True)
     x = tg.randn(3, 2, 4, dtype=tg.float64)
     assert_close(results(compiled, x), results(eager, x))
-    assert eager.weight_hh_l0.grad is None and "d_weight_hh =" not in list(compiled._programs.found.values())[0].source
+    assert (
+        eager.weight_hh_l0.grad is None
+        and "d_weight_hh =" not in list(compiled._programs.found.values())[0].source
+    )
 
 
 def test_truncated_backpropagation() -> None:
@@ -220,7 +227,10 @@ def test_threads() -> None:
             x = xs[k].detach().requires_grad_()
             y, _ = compiled(x)
             (g,) = tg.autograd.grad(y.sum(), [x])
-            if not np.allclose(y.detach().numpy(), wanted[k], 1e-12, 1e-14) or not np.isfinite(g.numpy()).all():
+            if (
+                not np.allclose(y.detach().numpy(), wanted[k], 1e-12, 1e-14)
+                or not np.isfinite(g.numpy()).all()
+            ):
                 wrong.append(k)
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
@@ -272,7 +282,13 @@ class Counting(nn.Cell):
 
 @pytest.mark.parametrize(
     "cell, names",
-    [(Branching, "value"), (Noisy, "random"), (Mixing, "mix rows"), (Peeking, "not known yet"), (Counting, "number of sequences")],
+    [
+        (Branching, "value"),
+        (Noisy, "random"),
+        (Mixing, "mix rows"),
+        (Peeking, "not known yet"),
+        (Counting, "number of sequences"),
+    ],
 )
 def test_what_cannot_be_compiled_runs_eagerly_and_says_so_once(cell: Any, names: str) -> None:
     eager = nn.Recurrent(cell())
@@ -348,7 +364,9 @@ def test_the_source_runs_alone(kind: str, tmp_path: Any) -> None:
     x = tg.randn(6, 3, 4, dtype=tg.float64).requires_grad_()
     y, last = compiled(x)
     compiled.save_source(tmp_path / "program.py")
-    done = subprocess.run([sys.executable, "-I", "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "program.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     by_backward, by_differences = (float(part.split()[-1]) for part in done.stdout.split(";")[0].split(","))
     assert abs(by_backward - by_differences) < 1e-6 * max(1, abs(by_differences))
     space: dict[str, Any] = {"__name__": "program"}
@@ -363,7 +381,12 @@ def test_the_source_runs_alone(kind: str, tmp_path: Any) -> None:
 def test_a_compiled_lstm_reads_like_its_cell() -> None:
     compiled = tg.compile(nn.LSTM(4, 5))
     compiled(tg.randn(3, 2, 4))[0].sum().backward()
-    for line in ("np.multiply(f, c, out=", "np.multiply(d_c, f, out=d_c", "# --- the loop", "c' = f ∘ c + i ∘ g"):
+    for line in (
+        "np.multiply(f, c, out=",
+        "np.multiply(d_c, f, out=d_c",
+        "# --- the loop",
+        "c' = f ∘ c + i ∘ g",
+    ):
         assert line in compiled.source
 
 

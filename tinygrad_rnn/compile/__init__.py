@@ -44,9 +44,10 @@ PROGRAMS = 16  # how many a compiled layer keeps
 def compile(module: Module, *, fullgraph: bool = False) -> Any:
     """`module` (RNN, LSTM, GRU, Recurrent), compiled: the same parameters, call and results, but faster.
 
-    A single Cell becomes `Recurrent(cell)`, compiled. What cannot be compiled runs eagerly, after one warning that
-    names the operation; with `fullgraph=True` it is a RuntimeError. `source`, `save_source(path)` and `explain()`
-    show what was made, after the first call.
+    A single Cell becomes `Recurrent(cell)`, compiled. What cannot be compiled runs eagerly, after one warning
+    that names the operation; with `fullgraph=True` it is a RuntimeError. After the first call, `source`,
+    `save_source(path)` and `explain()` show what was made. Besides its arguments, `step` may depend on the
+    cell's tensors, submodules and plain attributes (numbers, strings); not on global variables that change.
     """
     if isinstance(module, Cell):
         module = Recurrent(module)
@@ -90,7 +91,8 @@ class Programs:
         asked = mode.enabled and any(t.requires_grad for t in (data, *leaves, *tensors.values()))
         dense = len(sizes) == 0 or sizes[-1] == len(leaves[0]) == sizes[0]
         key = (
-            type(cell), plain_state(cell), reverse, dense, len(leaves[0]) if dense else 0, asked, bool(asked and data.requires_grad),
+            type(cell), plain_state(cell), reverse, dense, len(leaves[0]) if dense else 0,
+            asked, bool(asked and data.requires_grad),
             (data.shape[1:], data.dtype), tuple((s.shape[1:], s.dtype) for s in leaves), type(state),
             tuple((path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()),
         )  # fmt: skip
@@ -189,7 +191,7 @@ class Compiled(Recurrent):
 
     @property
     def source(self) -> str:
-        """The source of the last program that was used (one with a backward, if there is one): complete, for NumPy alone."""
+        """The last program that was used (with a backward, if there is one): complete, for NumPy alone."""
         made = self._made()
         if not made:
             raise RuntimeError("source: nothing was compiled yet: call the layer first")

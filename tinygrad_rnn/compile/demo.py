@@ -8,7 +8,7 @@ from .emit import Emitter
 
 
 def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T: int, B: int) -> str:
-    """The part of a program that runs when it is started by itself: a check by finite differences, and the time."""
+    """The part of a program that runs when it is started by itself."""
     e = emitter
     if not e.plan.backward or any(t.dtype.kind != "f" for t in (x, *states, *tensors.values())) or e.arrays:
         return ""
@@ -31,7 +31,7 @@ def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T
 
 DEMO = '''
 def check(T={T}, B={B}):
-    """Compare backward with finite differences along one random direction, in float64; print both, and the time."""
+    """Compare backward with finite differences along one direction, in float64; print both, and the time."""
     global DTYPE
     was, DTYPE = DTYPE, np.float64
     rng = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def check(T={T}, B={B}):
         forward(w, *inputs)
         backward(w, {arguments})
         best = min(best, time.perf_counter() - start)
-    print(f"backward {{by_backward:.8g}}, finite differences {{by_differences:.8g}}; forward and backward {{best * 1000:.2f}} ms")
+    print(f"backward {{by_backward:.8g}}, differences {{by_differences:.8g}}; best time {{best * 1000:.2f}} ms")
 
 
 if __name__ == "__main__":

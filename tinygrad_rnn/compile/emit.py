@@ -2,8 +2,8 @@
 
     row v = mul(d_h, s), v at d_a[t]      becomes      np.multiply(d_h, s, out=d_a)
 
-The program has three functions: `workspace` allocates the buffers and makes, once for a shape, the views that the
-loop uses at each step; `forward` and `backward` fill them. In the loop a name stands for the view of this step.
+The program has three functions: `workspace` allocates the buffers and makes, once for a shape, the views that
+the loop uses at each step; `forward` and `backward` fill them. In the loop a name is a view of this step.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class Emitter(Operands):
 
     # --- the loop
 
-    def loop(self, way: str, consts: list[str]) -> tuple[list[str], list[str], list[str]]:
-        """(views of each step, views that are the same at every step, the loop's source)."""
+    def loop(self, way: str, consts: list[str]) -> tuple[list[str], list[str]]:
+        """(statements before the loop, the loop itself)."""
         parts = self.plan.forward if way == "forward" else self.plan.back
         lines = merged(self.lines_of(parts["loop"], consts, True))
         for after, target in self.storage.ends[way]:
@@ -93,7 +93,9 @@ class Emitter(Operands):
         self.loop_views[way] = views
         return self.loop_text(way, views, fixed, externals, body)
 
-    def loop_text(self, way: str, views: Any, fixed: Any, externals: dict[int, str], body: list[str]) -> Any:
+    def loop_text(
+        self, way: str, views: Any, fixed: Any, externals: dict[int, str], body: list[str]
+    ) -> tuple[list[str], list[str]]:
         """The loop's header and body."""
         before = [f"{name} = {text}" for name, text in fixed]
         backwards = (way == "back") != self.reverse
@@ -117,8 +119,8 @@ class Emitter(Operands):
         else:
             head = f"for {f'({names})' if len(names) > 90 else names or '_'} in {steps}:"
         if not body:
-            return before, [], []
-        return before, [], wrapped(head) + ["    " + text for text in body]
+            return before, []
+        return before, wrapped(head) + ["    " + text for text in body]
 
     def local_name(self, s: Spot, way: str) -> str:
         """The name of what is written last to a spot."""
@@ -150,7 +152,7 @@ class Emitter(Operands):
         consts: list[str] = []
         self.external_names = {id(step.x): self.x}
         before = self.part(self.plan.forward, "before", consts)
-        fixed, _, loop = self.loop("forward", consts)
+        fixed, loop = self.loop("forward", consts)
         after = self.part(self.plan.forward, "after", consts)
         start = [
             self.set_state(state, name)
@@ -162,8 +164,8 @@ class Emitter(Operands):
         head = ["def forward(" + ", ".join(["w", self.x, *self.initial, *self.constants]) + "):"]
         text = "\n".join(before + loop + after)
         view = [self.columns_of(self.x)] if self.last and f"{self.x}_columns" in text else []
-        return self.function(head, [("", consts + view + start), ("before the loop, for all steps at once", before), ("the loop", fixed + loop),
-                                    ("after the loop, for all steps at once", after)], results)  # fmt: skip
+        first = consts + view + start
+        return self.function(head, self.sections(first, before, fixed + loop, after), results)
 
     def backward(self) -> list[str]:
         """The function `backward`."""
@@ -179,7 +181,7 @@ class Emitter(Operands):
             **{id(d): n for d, n in zip(step.d_ys, self.d_y) if d is not None},
         }
         before = self.part(self.plan.back, "before", consts)
-        fixed, _, loop = self.loop("back", consts)
+        fixed, loop = self.loop("back", consts)
         after, results = [], []
         product = step.d_x is not None and self.storage.direct(step.d_x)
         rest = {"after": [v for v in self.plan.back["after"] if not (product and v is step.d_x)]}
@@ -201,8 +203,8 @@ class Emitter(Operands):
         head = ["def backward(" + ", ".join(["w", *self.d_y, *self.d_last, self.x, *self.constants]) + "):"]
         text = "\n".join(before + loop + after)
         views = [self.columns_of(n) for n in (self.x, *self.d_y) if self.last and f"{n}_columns" in text]
-        return self.function(head, [("", consts + views + start), ("before the loop, for all steps at once", before), ("the loop", fixed + loop),
-                                    ("after the loop, one product for all steps", after)], results)  # fmt: skip
+        first = consts + views + start
+        return self.function(head, self.sections(first, before, fixed + loop, after), results)
 
     def gradient_of_x(self, d_x: Value, product: bool, consts: list[str], after: list[str]) -> str:
         """Source of the gradient of x, (N, D)."""
@@ -241,6 +243,16 @@ class Emitter(Operands):
     def columns_of(self, name: str) -> str:
         """The statement that looks at rows (N, K) as (T, K, B)."""
         return f"{name}_columns = {name}.reshape(w.T, w.B, -1).transpose(0, 2, 1)"
+
+    def sections(self, first: list[str], *parts: list[str]) -> list[tuple[str, list[str]]]:
+        """The parts of a function, with the comments that stand above them."""
+        titles = (
+            "",
+            "before the loop, for all steps at once",
+            "the loop",
+            "after the loop, for all steps at once",
+        )
+        return list(zip(titles, (first, *parts)))
 
     def function(
         self, head: list[str], sections: list[tuple[str, list[str]]], results: list[str]
@@ -282,7 +294,8 @@ class Emitter(Operands):
                 order = "reversed(range(T))" if (way == "back") != self.reverse else "range(T)"
                 text = f"    w.{way}_steps = [({names}) for t in {order}]"
             else:
-                text = f"    w.{way}_steps = [({names}) for s, e in w.blocks{'[::-1]' if way == 'back' else ''} for n in (e - s,)]"
+                blocks = f"w.blocks{'[::-1]' if way == 'back' else ''}"
+                text = f"    w.{way}_steps = [({names}) for s, e in {blocks} for n in (e - s,)]"
             out += wrapped(text)
         return [*out, "    return w"]
 
@@ -316,8 +329,6 @@ class Emitter(Operands):
     def source(self) -> str:
         """The whole module."""
         self.loop_views: dict[str, Any] = {}
-        self.flats: dict[str, str] = {}
-        self.wide: dict[str, tuple[int, Any]] = {}  # arrays of columns, for the products after the loop
         functions = [self.forward()]
         if self.plan.backward:
             functions.append(self.backward())

@@ -85,7 +85,7 @@ def split_forward(new: Plan, values: list[Value]) -> None:
 
 
 def split_backward(new: Plan, values: list[Value]) -> None:
-    """Sort the backward values. What depends on the carried gradient is late; the next carry waits for its ancestors."""
+    """Sort the backward values. What depends on the carried gradient is late."""
     step = new.step
     late = descendants(values, [d for d in step.d_nexts if d is not None])
     carried = {id(d) for d in step.d_nexts if d is not None}
@@ -101,7 +101,7 @@ def sort(
     awaited: set[int],
     brief: set[int],
 ) -> None:
-    """Where each value is computed. What reads a `brief` input, there for one step only, is best done in the loop."""
+    """Where each value is computed. What reads a `brief` input, there for one step, is done in the loop."""
     rows = [v for v in values if v.kind != "const"]
     early = [v for v in rows if id(v) not in late and v.kind == "row"]
     out = ancestors(v for v in early if v.op in PRODUCTS)

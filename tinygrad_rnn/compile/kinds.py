@@ -22,9 +22,10 @@ from ..autograd.primitive import user_line
 from .symbols import Untraceable, Value
 
 ELEMENTWISE = set(
-    "neg abs exp expm1 log log1p log2 sqrt sin cos tanh sigmoid erf sign floor ceil round add sub mul div remainder pow "
-    "maximum minimum logaddexp relu floor_divide where monomial cast negative absolute subtract multiply divide power equal not_equal less "
-    "less_equal greater greater_equal logical_and logical_or logical_xor logical_not isnan isinf isfinite invert "
+    "neg abs exp expm1 log log1p log2 sqrt sin cos tanh sigmoid relu erf sign floor ceil round add sub mul "
+    "div remainder floor_divide pow maximum minimum logaddexp where monomial cast negative absolute subtract "
+    "multiply divide power equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
+    "logical_not isnan isinf isfinite invert "
     "bitwise_and bitwise_or bitwise_xor".split()
 )
 LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul".split())
@@ -144,7 +145,7 @@ def mixes(op: str, values: list[Value]) -> Untraceable:
 
 
 def axes_in(static: dict[str, Any], values: list[Value], more: int = 0) -> tuple[int, ...]:
-    """The dimensions that an operation names, counted from the front (`more`: how many the result has in addition)."""
+    """The dimensions that an operation names, counted from the front (`more`: added by the operation)."""
     axis, n = static["axis"], len(values[0].shape) + more
     return tuple(i % n for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
 

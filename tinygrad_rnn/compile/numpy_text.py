@@ -16,11 +16,13 @@ from .spots import index_text
 from .symbols import Untraceable
 
 NUMPY = {
-    "neg": "negative", "abs": "absolute", "round": "rint", "sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power",
+    "neg": "negative", "abs": "absolute", "round": "rint", "sub": "subtract", "mul": "multiply",
+    "div": "divide", "pow": "power",
 }  # fmt: skip
 PLAIN = set(
-    "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum logaddexp negative absolute subtract "
-    "multiply divide power equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
+    "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum "
+    "logaddexp negative absolute subtract multiply divide power equal not_equal less less_equal greater "
+    "greater_equal logical_and logical_or logical_xor logical_not "
     "isnan isinf isfinite invert bitwise_and bitwise_or bitwise_xor".split()
 )
 REDUCTIONS = {"sum": "np.add.reduce", "amax": "np.maximum.reduce", "prod": "np.multiply.reduce"}
@@ -94,9 +96,8 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
     if op == "cumsum":
         return [f"np.cumsum({args[0]}, axis={static['axis']}{end})"]
     if op == "einsum":
-        return [
-            f"np.einsum({','.join(static['terms']) + '->' + static['out']!r}, {joined}{end}, optimize={len(args) > 1})"
-        ]
+        equation = f"{','.join(static['terms'])}->{static['out']}"
+        return [f"np.einsum({equation!r}, {joined}{end}, optimize={len(args) > 1})"]
     if op == "where" and out:
         return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
     if op == "where":
@@ -120,9 +121,11 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
     if op == "stack":
         return [f"np.stack(({joined},), {static['axis']}{end})"]
     if op == "place" and out:
-        basic = all("np.array" not in index_text(i) for i in static["indices"])
-        add = [f"{out}[{index_text(i)}] += {a}" if basic else f"np.add.at({out}, np.index_exp[{index_text(i)}], {a})"
-               for i, a in zip(static["indices"], args)]  # fmt: skip
+        texts = [index_text(i) for i in static["indices"]]
+        if any("np.array" in text for text in texts):  # a place may be named twice
+            add = [f"np.add.at({out}, np.index_exp[{text}], {a})" for text, a in zip(texts, args)]
+        else:
+            add = [f"{out}[{text}] += {a}" for text, a in zip(texts, args)]
         return [f"{out}[...] = 0", *add]
     if op == "put" and out:
         return [f"np.copyto({out}, {args[0]})", f"{out}[{index_text(static['index'])}] = {args[1]}"]

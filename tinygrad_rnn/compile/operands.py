@@ -32,6 +32,10 @@ class Operands:
         self.taken: set[str] = {"w", "t", "T", "B", "n", "s", "e", "np", "math"}
         self.helpers: dict[str, str] = {}
         self.arrays: list[Any] = []  # constants that the step brought along: passed as arguments
+        self.external_names: dict[int, str] = {}  # of what the caller gives: x, and gradients of outputs
+        self.gradient_names: dict[int, str] = {}
+        self.flats: dict[str, str] = {}  # arrays of columns that were made, by the array they are made of
+        self.wide: dict[str, tuple[int, Any]] = {}  # their widths and dtypes
         self.name_inputs()
 
     # --- names
@@ -66,7 +70,7 @@ class Operands:
     # --- the text of operands
 
     def const(self, v: Value, lines: list[str]) -> str:
-        """The name of a constant; the statement that computes it is added to `lines` when it is first used."""
+        """The name of a constant; the statement that computes it is added to `lines` at its first use."""
         if id(v) not in self.names:
             if v.op == "permute" and v.static["axes"] == (1, 0):
                 text = f"{self.operand(v.args[0], lines)}.T"
@@ -137,7 +141,7 @@ class Operands:
         """An operand over all steps."""
         if isinstance(a, Spot):
             return self.whole(a)
-        name = self.external_names[a.base]
+        name: str = self.external_names[a.base]
         text = f"{name}_columns" if self.last else name
         return text + (f"[:, {a.lo}:{a.hi}]" if a.lo is not None else "") + a.chain
 
@@ -158,9 +162,11 @@ class Operands:
             ]  # (K, N), as the left factor has to be
             text = f"np.matmul({a}{'' if straight[0] else '.T'}, {b}{'.T' if straight[1] else ''})"
         elif v.op == "sum" and rows and self.last:
-            text = f"{self.rows(v.args[0], consts, out, True)}.sum({1 if len(_axes(v)) == 1 else None}).reshape({v.shape})"
+            axis = 1 if len(_axes(v)) == 1 else None
+            text = f"{self.rows(v.args[0], consts, out, True)}.sum({axis}).reshape({v.shape})"
             if self.is_given(v.args[0]):
-                text = f"np.add.reduce({self.rows(v.args[0], consts, out, True)}, axis={_axes(v)}).reshape({v.shape})"
+                rows_of_v = self.rows(v.args[0], consts, out, True)
+                text = f"np.add.reduce({rows_of_v}, axis={_axes(v)}).reshape({v.shape})"
         elif v.op == "place":
             name = self.unique(v.name or "p")
             first = self.reduce(v.args[0], consts, out)

@@ -4,14 +4,13 @@
     w = program.memory.lease(sizes, B)        a set of buffers that nobody else uses now
     program.run.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
 
-In an eager graph one run of a layer is one node, `Unrolled`. Its buffers are given back when backward has run, or
-when the node dies. A second backward through it, or one with `create_graph`, computes again what it needs.
+In an eager graph one run of a layer is one node, `Unrolled`. Its buffers are given back when backward has
+run, or when the node dies. A second backward through it, or one with `create_graph`, computes again what it needs.
 """
 
 from __future__ import annotations
 
 import linecache
-import re
 import threading
 import time
 from collections import OrderedDict
@@ -110,14 +109,6 @@ class Program:
         self.memory = Memory(self.run.workspace, self.last)
         self.brought = [v.data for v in self.emitter.arrays]
         self.names = list(dict.fromkeys(self.emitter.names_of_params))  # one path for each different tensor
-        used = set(
-            re.findall(
-                r"\w+",
-                text.partition("\ndef backward")[2].partition("\n")[2].partition("):\n")[2]
-                or text.partition("\ndef backward")[2].partition(":\n")[2],
-            )
-        )
-        self.reads = [self.emitter.x in used, *(n in used for n in self.emitter.constants)]
         self.seconds = time.perf_counter() - start
 
     def buffers(self, w: Any) -> dict[str, Any]:
@@ -153,9 +144,7 @@ class Unrolled(Function):
         ctx.lease, found = run_forward(call, [t.array for t in tensors])
         ctx.set_materialize_grads(False)
         ctx.like = [(a.shape, a.dtype) for a in found]
-        states = len(flat(call.state))
-        reads = [call.program.reads[0], *[True] * states, *call.program.reads[1:]]
-        ctx.save_for_backward(*(t if wanted else t for t, wanted in zip(tensors, reads)))
+        ctx.save_for_backward(*tensors)
         outputs = tuple(Tensor(a) for a in found)
         for t in outputs:
             t.memory.shared = False

@@ -23,13 +23,13 @@ from .symbols import Symbol, Untraceable, Value, dummy, mixture
 
 
 class Trace:
-    """Notes what is done to symbols. While it is the watch of this thread, `apply` calls it instead of NumPy."""
+    """Notes what is done to symbols. While it watches a thread, `apply` calls it instead of NumPy."""
 
     def __init__(self, rows: int, codes: set[Any], real: bool) -> None:
         self.rows, self.codes, self.real = rows, codes, real
         self.values: list[Value] = []
         self.known: dict[Any, Value] = {}  # an operation done twice on the same values is done once
-        self.kept: dict[int, tuple[Any, Value]] = {}  # arrays that the step brought along
+        self.kept: dict[int, tuple[Any, Any]] = {}  # arrays that the step brought along
         self.frames: dict[int, Any] = {}
 
     # --- symbols
@@ -62,6 +62,10 @@ class Trace:
         """In the place of `apply`: note the operation."""
         self.look_at_names()
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        if any(isinstance(x, Tensor) and x.requires_grad and not isinstance(x.array, Symbol) for x in inputs):
+            raise Untraceable(
+                f"a tensor that requires a gradient does not belong to the cell, at {user_line()}"
+            )
         out = self.tensor(self.note(primitive.name, primitive.forward, arrays, static))
         if mode.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             record(primitive, inputs, arrays, static, out)
@@ -72,7 +76,11 @@ class Trace:
         if any(isinstance(i, Symbol) for s in static.values() for i in (s if isinstance(s, tuple) else (s,))):
             raise Untraceable(f"{op}: an index depends on data, at {user_line()}")
         args = tuple(self.value_of(x) for x in inputs)
-        key = (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args), repr(static))
+        key: tuple[Any, ...] = (
+            op,
+            *(id(a) if isinstance(a, Value) else (type(a), a) for a in args),
+            repr(static),
+        )
         if key in self.known and "array" not in key[-1]:
             return self.known[key]
         with np.errstate(all="ignore"):
@@ -142,18 +150,20 @@ class Trace:
         return x
 
     def brought(self, array: Any) -> Any:
-        """A constant that the step brought along: a number, or the same number in every row, or a small array."""
+        """A constant that the step brought along: a number, the same number in every row, or an array."""
         if id(array) in self.kept:
             return self.kept[id(array)][1]
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise Untraceable(f"an array was computed from values that are not known yet, at {user_line()}")
         if array.shape == ():
+            self.kept[id(array)] = (array, array.item())
             return array.item()
         if self.rows in array.shape:
             first = array.reshape(-1)[0]
             if array.shape[0] != self.rows or self.rows in array.shape[1:] or (array != first).any():
                 raise Untraceable(
-                    f"an array {array.shape} with a row for each sequence that comes from no input (random numbers?), at {user_line()}"
+                    f"an array {array.shape} has a row for each sequence but comes from no input "
+                    f"(random numbers?), at {user_line()}"
                 )
             one = Value(None, (), {}, (1,) * array.ndim, array.dtype, "const")
             one.data = np.full((1,) * array.ndim, first)

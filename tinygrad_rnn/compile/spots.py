@@ -1,7 +1,7 @@
 """Spots: places in the memory of a program.
 
     d_a                a Buffer, an array for all steps
-    d_a[:, 0:6]        a Spot: the same buffer, lo = 0, hi = 6. Two spots overlap, or can be written independently.
+    d_a[:, 0:6]        a Spot: the same buffer, lo = 0, hi = 6; two spots overlap, or can be written apart
 
 Next: storage.py, which decides what lives where.
 """
@@ -41,7 +41,7 @@ class Buffer:
 
 
 class Spot(NamedTuple):
-    """A buffer, or entries lo … hi - 1 of its first feature dimension; `chain` is what else is done to look at it."""
+    """A buffer, or entries lo … hi - 1 of its first feature dimension; `chain`: how else it is seen."""
 
     buffer: Buffer
     which: str = ""  # of a history: "in" or "next"

@@ -1,19 +1,20 @@
 """Storage: in which memory each value of a plan lives.
 
-A `Buffer` is an array that is made once for a shape; a `Spot` is a buffer or a slice of it. A buffer's scope says
-how much of time it holds:
+A `Buffer` is an array that is made once for a shape; a `Spot` is a buffer or a slice of it. A buffer's scope
+says how much of time it holds:
 
     all       every step: what another part of the program reads
     history   every state, the first one included: h[t] is what step t starts from, h[t + 1] what it makes
     live      one state (or the gradient of one), written over at each step
     step      scratch of one step
 
-Whatever can is written where it is wanted at once. For `i, f, g, o = (a + h @ W.T).chunk(4)`, activated, nothing
-but the sum is stored for the four gates: each gate is written over its slice of `a`, which nobody reads any more:
+Whatever can is written where it is wanted at once. For `i, f, g, o = (a + h @ W.T).chunk(4)`, activated,
+nothing but the sum is stored: each gate is written over its slice of `a`, which nobody reads any more:
 
-    before:  u = matmul(h, W); v = add(a, u); i = sigmoid(v[0:H]); …      after:  add(a, u, out=a); sigmoid(a[0:H], out=a[0:H]); …
+    before    u = matmul(h, W); v = add(a, u); i = sigmoid(v[0:H])
+    after     matmul(h, W, out=u); add(a, u, out=a); sigmoid(a[0:H], out=a[0:H])
 
-Two layouts are known. `last`: features first, rows last, an array (T, K, B); dense batches of values of rank 2.
+Two layouts are known. `last`: features first, rows last, an array (T, K, B), for dense batches of rank 2.
 `first`: packed rows (N, K, …), those of one step in a block; everything else. Next: emit.py.
 """
 
@@ -146,14 +147,14 @@ class Storage:
         )
 
     def direct(self, v: Value) -> bool:
-        """True if `v` is the gradient of x, nothing else, and a product: then it is made row by row at once."""
+        """True if `v` is the gradient of x, nothing else, and a product: then it is made row by row."""
         alone = self.last and v is self.plan.step.d_x and v.op == "matmul" and self.part(v) == "back after"
         return alone and len(self.readers[id(v)]) == 1
 
     # --- states
 
     def prepare_states(self) -> None:
-        """See that every next state, and every gradient that is carried on, is computed by the loop for it alone."""
+        """See that every next state, and every gradient carried on, is computed by the loop for it alone."""
         step, plan = self.plan.step, self.plan
         for way, befores, afters in (
             ("forward", step.states, step.nexts),
@@ -191,7 +192,7 @@ class Storage:
         return twin
 
     def save_states(self, way: str, loop: list[Value]) -> None:
-        """What the loop writes over at each step, but something outside of it reads, is copied in the loop."""
+        """What the loop writes over at each step, but something outside of it reads, is copied."""
         plan = self.plan
         parts = [values for parts in (plan.forward, plan.back) for values in parts.values()]
         for state, _ in self.carry[way]:
@@ -262,7 +263,7 @@ class Storage:
             spot.buffer.scope = "all"
 
     def designate(self) -> None:
-        """Values that are parts of a larger one are written into its slices; and what leads up to a fixed place, there too."""
+        """Write parts of a larger value into its slices, and what leads up to a fixed place, there."""
         for way, part, v in self.order:
             if (
                 v.op in ("place", "cat")
@@ -310,7 +311,7 @@ class Storage:
                 return
 
     def settle(self, k: int, way: str, part: str, v: Value) -> None:
-        """Find memory for `v`: over an argument that is not needed any more, in free scratch, or in a new buffer."""
+        """Find memory for `v`: over an argument not needed any more, in free scratch, or in a new buffer."""
         if v.op in IN_PLACE:
             spots = []
             for a in v.args:
@@ -342,7 +343,7 @@ class Storage:
         self.take(v, Spot(self.new(v, "all" if self.needs_all(v) else "step", way)))
 
     def free(self, spot: Spot, k: int, v: Value | None) -> bool:
-        """True if nothing at `spot` is read after position k, or at k by anyone but an elementwise `v` in the same place."""
+        """True if nothing at `spot` is read after position k (or at k, but by an elementwise `v`)."""
         last = NEVER
         if v is not None and id(v) not in self.carried:
             last = max((r for r, _, _ in self.readers.get(id(v), [])), default=k)

@@ -43,7 +43,8 @@ class Value:
         self.data: Any = None  # the tensor, of a constant that the step brought along
 
     def __repr__(self) -> str:
-        return f"{self.name or '·'}{self.shape} = {self.op}({', '.join(getattr(a, 'name', '') or str(a) for a in self.args)})"
+        args = ", ".join(getattr(a, "name", "") or str(a) for a in self.args)
+        return f"{self.name or '·'}{self.shape} = {self.op}({args})"
 
 
 class Symbol(np.ndarray[Any, Any]):
@@ -96,7 +97,8 @@ def _as_tensor(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__".split():
+VALUES = "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__"
+for _name in VALUES.split():
     setattr(Symbol, _name, _no_value(_name.strip("_")))
 for _name in (
     "swapaxes reshape transpose squeeze sum __getitem__".split()
@@ -105,13 +107,13 @@ for _name in (
 
 
 def dummy(value: Value) -> Any:
-    """An array of the value's shape and dtype, in the memory of one number: NaN, which no one takes for a result."""
+    """An array of the value's shape and dtype, all NaN, which no one takes for a result."""
     filler = np.nan if value.dtype.kind == "f" else 0x5EA1 if value.dtype.itemsize > 1 else 1
     return np.broadcast_to(np.asarray(filler, value.dtype), value.shape)
 
 
 def mixture(shape: tuple[int, ...], dtype: Any) -> Any:
-    """Numbers of both signs, no two rows alike: whatever code takes for a result of its own will not be the same twice."""
+    """Numbers of both signs, no two rows alike: what is computed from them behind our back is no constant."""
     numbers = np.sin(np.arange(1, 1 + math.prod(shape)) * 1.7)
     return (
         ((numbers > 0.1) if dtype.kind == "b" else numbers * (1 if dtype.kind == "f" else 100))

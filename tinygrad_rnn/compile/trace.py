@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autograd.contributions import Sum
 from ..autograd.engine import run
 from ..autograd.gradmode import enable_grad, mode, no_grad
 from ..nn.cells import Cell
@@ -36,6 +37,8 @@ class Step:
 
     def __init__(self) -> None:
         self.dtype: Any = None
+        self.kept: set[int] = set()  # ids of the arrays that the step brought along
+        self.trace: Any = None
         self.x: Any = None
         self.states: list[Value] = []
         self.params: dict[str, Value] = {}
@@ -67,10 +70,14 @@ def unflat(tree: Any, leaves: Any) -> Any:
 
 
 def members(module: Module, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors that a cell has, by path: parameters, buffers and plain attributes."""
+    """All tensors that a cell has, by path: parameters, buffers and plain attributes, lists of tensors too."""
     found = {}
     for source in (vars(module), module._parameters, module._buffers):
-        found.update({prefix + name: x for name, x in source.items() if isinstance(x, Tensor)})
+        for name, x in source.items():
+            if isinstance(x, Tensor):
+                found[prefix + name] = x
+            elif isinstance(x, (list, tuple)):
+                found.update({f"{prefix}{name}.{i}": y for i, y in enumerate(x) if isinstance(y, Tensor)})
     for name, child in module._modules.items():
         if child is not None:
             found.update(members(child, f"{prefix}{name}."))
@@ -94,7 +101,7 @@ def twin_of(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> An
 
 
 def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: bool) -> Step:
-    """One step of `cell` on symbols shaped like x (N, ...) and `state`; wants[0]: the gradient of x, wants[1]: of any state."""
+    """One step of `cell` on symbols shaped like x (N, ...) and `state`; wants[0]: the gradient of x."""
     tensors = members(cell)
     sizes = {n for t in [x, *flat(state), *tensors.values()] for n in t.shape[:1] + t.shape[1:]} | set(
         x.shape[1:]
@@ -110,6 +117,8 @@ def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: boo
             default_generator.set_state(before)
     if drawn:
         raise Untraceable("step draws random numbers")
+    if step.kept & again.kept:
+        raise Untraceable("a tensor from outside is used; make it an attribute of the cell")
     if not same(step, again):
         raise Untraceable(
             "step does something else when it is run again, or with another number of sequences"
@@ -174,7 +183,7 @@ def run_step(
                 run_backward(trace, step, flat(y), flat(following), data, live, inputs, tensors)
     finally:
         mode.anomaly = before
-    step.values = trace.values
+    step.values, step.trace, step.kept = trace.values, trace, set(trace.kept)
     return step
 
 
@@ -197,7 +206,7 @@ def run_backward(
 
     def gradient(t: Tensor) -> Any:
         g = gradients.get(t)
-        g = g.total() if hasattr(g, "total") else g
+        g = g.total() if isinstance(g, Sum) else g
         return None if g is None else value_in(g, trace)
 
     step.d_x = gradient(data)
