@@ -77,9 +77,9 @@ def truth(name: str, forward: Forward, doc: str, kinds: str = ANY, inputs: int =
 # --- what the rows share
 
 
+@np.errstate(over="ignore")  # exp overflows to inf for x << 0, and 1 / (1 + inf) is the right 0
 def _sigmoid(x: Any) -> Any:
-    with np.errstate(over="ignore"):  # exp overflows to inf for x << 0, and 1 / (1 + inf) is the right 0
-        y = np.exp(-x)
+    y = np.exp(-x)
     y += 1
     return np.divide(1, y, out=y) if y.shape else 1 / y
 

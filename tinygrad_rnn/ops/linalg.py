@@ -56,9 +56,13 @@ def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
 
 
 def _multiply(a: Any, b: Any) -> Any:
-    if a.shape and b.shape and a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
-        raise ValueError(f"inner sizes {a.shape[-1]} and {b.shape[-2 if len(b.shape) > 1 else 0]} differ")
-    return np.matmul(a, b)
+    try:
+        return np.matmul(a, b)
+    except ValueError:
+        if a.shape and b.shape and a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
+            inner = f"{a.shape[-1]} and {b.shape[-2 if len(b.shape) > 1 else 0]}"
+            raise ValueError(f"inner sizes {inner} differ") from None
+        raise
 
 
 _matmul = primitive("matmul", _multiply, _matmul_a, _matmul_b)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,12 @@ _cat = primitive("cat", lambda *xs, axis, sizes: np.concatenate(xs, axis),
 _stack = primitive("stack", lambda *xs, axis: np.stack(xs, axis),
                    lambda g, _y, *_xs, axis: [g[along(axis, i)] for i in range(len(_xs))], variadic=True)
 # fmt: on
+
+
+@lru_cache(maxsize=256)  # cells cut their gates apart at every step
+def _equal_slices(n: int, size: int, axis: int) -> list[tuple[Any, ...]]:
+    """The indices of consecutive pieces of `size`, the last perhaps smaller, of `n` entries."""
+    return _slices([min(size, n - start) for start in range(0, n, size)] if n else [0], axis)
 
 
 def _slices(sizes: Sequence[int], axis: int) -> list[tuple[Any, ...]]:
@@ -220,7 +227,7 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
     if isinstance(sizes, int):
         if sizes < 0 or sizes == 0 != n:
             raise RuntimeError(f"split: the size of a piece must be positive, got {sizes}")
-        sizes = [min(sizes, n - start) for start in range(0, n, sizes)] if n else [0]
+        return tuple([getitem(input, index=i) for i in _equal_slices(n, sizes, axis)])
     if sum(sizes) != n or min(sizes, default=0) < 0:
         raise RuntimeError(f"split: sizes {list(sizes)} do not add up to {n}, the size of dim {dim}")
     return tuple([getitem(input, index=i) for i in _slices(sizes, axis)])
