@@ -155,10 +155,7 @@ def test_random_cells(
     rng = np.random.default_rng(T + B)
     x = tg.tensor(rng.standard_normal((T, B, 2)))
     lengths = {"lengths": tg.tensor(rng.integers(0, T + 1, B))} if ragged else {}
-    if reverse:
-        begin = None
-    else:
-        begin = tuple(tg.tensor(rng.standard_normal((B, 3))) for _ in range(states))
+    begin = () if reverse else tuple(tg.tensor(rng.standard_normal((B, 3))) for _ in range(states))
     compiled = tg.compile(eager, fullgraph=True)
     if reverse:
         y, _ = compiled(x, **lengths)

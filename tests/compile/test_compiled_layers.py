@@ -1,4 +1,4 @@
-"""Compiled layers: RNN, LSTM, GRU and stacks of them behave as they do uncompiled, in everything a user can see."""
+"""Compiled layers: RNN, LSTM, GRU and stacks of them behave as they do uncompiled, in all a user can see."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_frozen_weights_and_inputs_get_no_gradient() -> None:
     assert_close(results(compiled, x), results(eager, x))
     assert (
         eager.weight_hh_l0.grad is None
-        and "d_weight_hh =" not in list(compiled._programs.found.values())[0].source
+        and "d_weight_hh =" not in next(iter(compiled._programs.found.values())).source
     )
 
 
@@ -280,9 +280,20 @@ class Counting(nn.Cell):
         return tg.tanh(a + h / len(h))
 
 
+OUTSIDE = tg.tensor([1.0, 2.0, 3.0, 4.0])
+
+
+class Foreign(nn.Cell):
+    hidden_size = 4
+
+    def step(self, a: Any, h: Any) -> Any:
+        return tg.tanh(a + h * OUTSIDE)
+
+
 @pytest.mark.parametrize(
     "cell, names",
     [
+        (Foreign, "outside"),
         (Branching, "value"),
         (Noisy, "random"),
         (Mixing, "mix rows"),
@@ -325,12 +336,17 @@ def test_attributes_that_step_reads_are_part_of_the_key() -> None:
         hidden_size, scale = 4, 1.0
 
         def step(self, a: Any, h: Any) -> Any:
-            return tg.tanh(a * self.scale + (h if self.training else h * 0))
+            return self.phi(a * self.scale + (h if self.training else h * 0))
 
     cell = Scaled()
     compiled, x = tg.compile(nn.Recurrent(cell), fullgraph=True), tg.randn(3, 2, 4)
-    for scale, training in ((1.0, True), (2.0, True), (2.0, False)):
-        cell.scale = scale
+    for scale, training, phi in (
+        (1.0, True, tg.tanh),
+        (2.0, True, tg.tanh),
+        (2.0, False, tg.tanh),
+        (2.0, False, tg.sin),
+    ):
+        cell.scale, cell.phi = scale, phi
         cell.train(training)
         assert_close([compiled(x)[0].numpy()], [nn.Recurrent(cell)(x)[0].numpy()], 1e-6)
 

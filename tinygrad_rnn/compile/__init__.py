@@ -223,8 +223,16 @@ class Compiled(Recurrent):
         return "\n".join(lines)
 
 
+PLAIN = (bool, int, float, str, type(None))
+
+
 def plain_state(module: Module) -> Any:
-    """The plain attributes of a cell and its parts: what `step` may branch on."""
-    own = tuple((k, v) for k, v in vars(module).items() if isinstance(v, (bool, int, float, str, type(None))))
-    children = tuple(plain_state(child) for child in module._modules.values() if child is not None)
-    return (own, children) if children else own
+    """The attributes of a cell and its parts that are no tensors: what `step` may branch on, or call."""
+    own = []
+    for name, x in vars(module).items():
+        if isinstance(x, (list, set, dict)):
+            inside = [*x, *x.values()] if isinstance(x, dict) else x
+            own.append((name, repr(x) if all(isinstance(i, PLAIN) for i in inside) else None))
+        elif x.__class__.__hash__ is not None and not isinstance(x, (Tensor, Module)):
+            own.append((name, x))
+    return type(module), tuple(own), tuple(plain_state(m) for m in module._modules.values() if m is not None)

@@ -12,8 +12,8 @@ def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T
     e = emitter
     if not e.plan.backward or any(t.dtype.kind != "f" for t in (x, *states, *tensors.values())) or e.arrays:
         return ""
-    tail = lambda t: "".join(f", {n}" for n in t.shape[1:])  # noqa: E731
-    shapes = [f"(T * B{tail(x)})", *(f"(B{tail(s)})" for s in states)]
+    tails = ["".join(f", {n}" for n in t.shape[1:]) for t in (x, *states)]
+    shapes = [f"(T * B{tails[0]},)", *(f"(B{tail},)" for tail in tails[1:])]
     shapes += [str(tuple(tensors[path].shape)) for path in e.names_of_params]
     names = [e.x, *e.initial, *(e.names[id(e.plan.step.params[path])] for path in e.names_of_params)]
     step = e.plan.step
@@ -56,7 +56,7 @@ def check(T={T}, B={B}):
         forward(w, *inputs)
         backward(w, {arguments})
         best = min(best, time.perf_counter() - start)
-    print(f"backward {{by_backward:.8g}}, differences {{by_differences:.8g}}; best time {{best * 1000:.2f}} ms")
+    print(f"backward {{by_backward:.8g}}, differences {{by_differences:.8g}}; time {{best * 1000:.2f}} ms")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from ..autograd.primitive import user_line
 from .symbols import Untraceable, Value
 
 ELEMENTWISE = set(
-    "neg abs exp expm1 log log1p log2 sqrt sin cos tanh sigmoid relu erf sign floor ceil round add sub mul "
-    "div remainder floor_divide pow maximum minimum logaddexp where monomial cast negative absolute subtract "
-    "multiply divide power equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
-    "logical_not isnan isinf isfinite invert "
+    "neg abs exp expm1 log log1p log2 sqrt sin cos tanh sigmoid relu erf sign floor ceil round "
+    "add sub mul div remainder floor_divide pow maximum minimum logaddexp where monomial cast "
+    "negative absolute subtract multiply divide power equal not_equal less less_equal greater "
+    "greater_equal logical_and logical_or logical_xor logical_not isnan isinf isfinite invert "
     "bitwise_and bitwise_or bitwise_xor".split()
 )
 LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul".split())

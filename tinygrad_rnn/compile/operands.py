@@ -142,8 +142,8 @@ class Operands:
         if isinstance(a, Spot):
             return self.whole(a)
         name: str = self.external_names[a.base]
-        text = f"{name}_columns" if self.last else name
-        return text + (f"[:, {a.lo}:{a.hi}]" if a.lo is not None else "") + a.chain
+        cut = f"[:, {a.lo}:{a.hi}]" if a.lo is not None else ""
+        return f"{name}{'_columns' if self.last else ''}{cut}{a.chain}"
 
     # --- results that are sums over rows
 

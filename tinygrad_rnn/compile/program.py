@@ -4,8 +4,8 @@
     w = program.memory.lease(sizes, B)        a set of buffers that nobody else uses now
     program.run.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
 
-In an eager graph one run of a layer is one node, `Unrolled`. Its buffers are given back when backward has
-run, or when the node dies. A second backward through it, or one with `create_graph`, computes again what it needs.
+In an eager graph one run of a layer is one node, `Unrolled`. Its buffers are given back after backward, or
+when the node dies. A second backward through it, or one with `create_graph`, computes anew what it needs.
 """
 
 from __future__ import annotations

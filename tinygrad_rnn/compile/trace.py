@@ -70,7 +70,7 @@ def unflat(tree: Any, leaves: Any) -> Any:
 
 
 def members(module: Module, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors that a cell has, by path: parameters, buffers and plain attributes, lists of tensors too."""
+    """All tensors that a cell has, by path: parameters, buffers, plain attributes and lists of them."""
     found = {}
     for source in (vars(module), module._parameters, module._buffers):
         for name, x in source.items():
