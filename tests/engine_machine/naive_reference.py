@@ -50,7 +50,7 @@ class World:
         return id(array)
 
     def result(self, array, inputs, shares, recording, source=None):
-        """A tensor made from `inputs`, of which shares[k](J) is the Jacobian's share that comes through input k."""
+        """A tensor made from `inputs`; shares[k](J) is the Jacobian's share that comes through input k."""
         y = Naive(array, source=source)
         live = [(x, share) for x, share in zip(inputs, shares) if x.requires_grad]
         if not recording or not live:

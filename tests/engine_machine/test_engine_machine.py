@@ -128,8 +128,10 @@ class Engine(RuleBasedStateMachine):
     @precondition(lambda self: self.room)
     @rule(data=st.data(), quiet=QUIET)
     def cat(self, data, quiet):
-        s, x = self.one(data, lambda x: x.array.ndim and x.array.shape != (0,))  # cat passes over empty vectors
-        t, z = self.one(data, lambda z: z.array.ndim and z.array.shape[1:] == x.array.shape[1:] and z.array.size)
+        # cat passes over empty vectors
+        s, x = self.one(data, lambda x: x.array.ndim and x.array.shape != (0,))
+        rest = x.array.shape[1:]
+        t, z = self.one(data, lambda z: z.array.ndim and z.array.shape[1:] == rest and z.array.size)
         with mode(quiet):
             result = tg.cat([s, t])
         self.pair(result, self.world.cat(x, z, not quiet))
@@ -291,7 +293,8 @@ def may_pass_on(naive):
     """False for a view that refuses to pass a gradient on to what it is a view of."""
     whole = naive.source
     while whole is not None:
-        if whole.is_leaf_with_gradient or not whole.array.flags.c_contiguous or not whole.array.flags.writeable:
+        flags = whole.array.flags
+        if whole.is_leaf_with_gradient or not flags.c_contiguous or not flags.writeable:
             return False
         if whole.requires_grad and not naive.requires_grad:
             return False

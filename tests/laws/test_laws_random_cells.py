@@ -17,7 +17,7 @@ COSTLY = {"second_derivatives": 4, "a_detached_state_truncates": 2, "real_time_r
 
 @st.composite
 def our_cells(draw, relu=True):
-    """RNNCell (tanh and relu), LSTMCell and GRUCell of any size, with and without biases, with large weights."""
+    """RNNCell (tanh, relu), LSTMCell and GRUCell of any size, with and without biases, with large weights."""
     kind = draw(st.sampled_from([nn.RNNCell, nn.RNNCell, nn.LSTMCell, nn.GRUCell]))
     options = {"nonlinearity": draw(st.sampled_from(["tanh", "relu"]))} if kind is nn.RNNCell and relu else {}
     D, H = draw(st.integers(1, 3)), draw(st.integers(1, 3))
