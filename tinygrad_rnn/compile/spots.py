@@ -128,6 +128,7 @@ def slices_of(v: Value) -> list[tuple[int, int]] | None:
 
 
 def is_advanced(index: Any) -> bool:
+    """True if an array is among the indices, which makes NumPy copy."""
     return any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
 
 

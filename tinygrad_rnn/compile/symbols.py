@@ -87,6 +87,7 @@ def _no_value(name: str) -> Callable[..., Any]:
             f"{name} asks for a value (a branch or number that depends on data), at {user_line()}"
         )
 
+    refuse.__doc__ = f"`{name}` asks for a value: an error."
     return refuse
 
 
@@ -94,6 +95,7 @@ def _as_tensor(name: str) -> Callable[..., Any]:
     def method(self: Symbol, *args: Any) -> Any:
         return getattr(self.trace.tensor(self.trace.value_of(self)), name)(*args)
 
+    method.__doc__ = f"`{name}`, noted."
     return method
 
 
