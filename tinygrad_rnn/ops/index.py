@@ -84,8 +84,7 @@ def _integers_first(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any
     if not any(arrays) or not any(integers) or together[-1] - together[0] + 1 == len(together):
         return index
     number = np.arange(np.prod(shape)).reshape(shape)
-    takes = [i.ndim if array and i.dtype == bool else 1 for i, array in zip(index, arrays)]  # dimensions
-    first = [[slice(None)] * n if array else [i] for i, array, n in zip(index, arrays, takes)]
+    first = [[slice(None)] * i.ndim if array else [i] for i, array in zip(index, arrays)]
     then = [i if array or i is Ellipsis else slice(None) for i, array in zip(index, arrays)]
     chosen = number[tuple(i for part in first for i in part)]
     return np.unravel_index(chosen[tuple(i for i, integer in zip(then, integers) if not integer)], shape)
@@ -136,8 +135,7 @@ def change(tensor: Tensor, result: Tensor) -> None:
         return
     refuse_leaf(whole)
     detached = whole.requires_grad and not tensor.requires_grad
-    expanded = any(n > 1 and stride == 0 for n, stride in zip(shown.shape, shown.strides))
-    if detached or expanded or not whole.array.flags.c_contiguous:
+    if detached or 0 in shown.strides or not whole.array.flags.c_contiguous:
         raise RuntimeError("in place: a gradient cannot pass through this view; change a clone()")
     start = shown.ctypes.data - whole.array.ctypes.data
     places: Any = np.asarray(start // shown.itemsize)  # of the view's elements, among those of the whole
