@@ -24,16 +24,18 @@ BOTH = """
     flatten ravel transpose t permute movedim squeeze unsqueeze broadcast_to tile split chunk unbind
     select narrow flip roll tril triu diagonal index_select gather scatter scatter_add index_add
     take_along_dim masked_fill masked_select matmul mm bmm mv dot outer inner addmm baddbmm trace
+    addcmul addcdiv clamp_min clamp_max median unique bincount
 """
-FUNCTIONS = "cat stack hstack vstack einsum tensordot"
+FUNCTIONS = "cat stack hstack vstack einsum tensordot meshgrid"
 METHODS = (
-    "view expand expand_as repeat T mT item tolist size dim numel float double long int bool to cpu type_as"
+    "view expand expand_as repeat T mT item tolist size dim numel float double long int bool to cpu type_as "
+    "is_contiguous"
 )
 IN_PLACE = """
     add sub mul div pow neg abs exp expm1 log log1p log2 sqrt rsqrt square reciprocal sin cos tanh
     sigmoid sign floor ceil round clamp lerp xlogy zero fill copy uniform normal bernoulli random
     masked_fill scatter scatter_add index_add cumsum cumprod tril triu squeeze unsqueeze transpose t
-    relu requires_grad detach
+    relu requires_grad detach addcmul addcdiv clamp_min clamp_max
 """
 
 

@@ -71,6 +71,10 @@ def elementwise() -> list[Case]:
         x.clamp(min=0)
         L.clamp(x, max=y)
         L.clamp(x, y, y + 0.5)
+        x.clamp_min(0.2)
+        L.clamp_max(x, y)
+        L.addcmul(x, y, y, value=0.3)
+        x.addcdiv(x, y, value=-2)
         L.lerp(x, y, 0.3)
         x.lerp(y, x)
         L.where(x > y, x, y)
@@ -122,6 +126,12 @@ def reductions() -> list[Case]:
         x.sort(1)
         x.sort(0, descending=True)
         x.argsort(1)
+        x.median()
+        L.median(x, 1)
+        x.median(0, keepdim=True)
+        (x > 0).long().flatten().bincount(minlength=3)
+        L.bincount(L.tensor([2, 0, 2, 5]), x[0].detach())
+        L.unique((x > 0).long(), return_inverse=True, return_counts=True)
         x.topk(2, 1)
         x.topk(1, dim=0, largest=False)
         x.std(0, correction=2)
@@ -134,7 +144,8 @@ def reductions() -> list[Case]:
         y=wave(3, 4, phase=0.9),
     )
     ties = [
-        (call, {"x": TIES}) for call in ("x.amax(1)", "x.amin(0)", "x.max()", "x.min()", "x.amax((0, 1))")
+        (call, {"x": TIES})
+        for call in ("x.amax(1)", "x.amin(0)", "x.max()", "x.min()", "x.amax((0, 1))", "x.median()")
     ]
     far = [("x.logsumexp(0)", {"x": np.array([[1e4, -1e4], [1e4, -1e4]])}), ("x.logsumexp(0)", {"x": SCALAR})]
     return cases + ties + far
@@ -170,6 +181,8 @@ def shapes() -> list[Case]:
         L.cat((x, x * 2, x[..., :1]), dim=-1)
         L.stack([x, x * 2], 1)
         L.stack((x, x), dim=-1)
+        L.meshgrid(x[0, 0], x[1, :, 0], x[:, 0, 0], indexing="ij")
+        L.meshgrid([x[0, 0], x[1, :, 0], x[:, 0, 0]], indexing="xy")
         L.hstack([x, x])
         L.vstack([x[0, 0], x[0, 1]])
         x.split(2, 2)

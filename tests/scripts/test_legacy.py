@@ -145,3 +145,14 @@ def test_losses_by_size_average_and_reduce():
     assert nn.MSELoss(size_average=False)(x, y).item() == 10
     assert nn.MSELoss(size_average=True)(x, y).item() == 5
     assert nn.MSELoss(reduce=False)(x, y).tolist() == [1, 9]
+
+
+def test_a_factor_may_come_before_the_tensor_in_place():
+    x, y, z = torch.zeros(2), torch.tensor([1.0, 2.0]), torch.tensor([4.0, 8.0])
+    assert x.add_(-0.5, y).tolist() == [-0.5, -1]
+    assert x.sub_(2, y).tolist() == [-2.5, -5]
+    assert x.addcmul_(0.5, y, z).tolist() == [-0.5, 3]
+    assert x.addcdiv_(-4, y, z).tolist() == [-1.5, 2]
+    assert x.add_(y, alpha=2).tolist() == [0.5, 6] and x.addcdiv_(y, z, value=4).tolist() == [1.5, 7]
+    with pytest.raises(TypeError, match="add"):
+        x.add_(y, 1, 2)

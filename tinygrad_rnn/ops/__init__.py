@@ -19,13 +19,13 @@ from .shape import *  # noqa: F403
 FUNCTIONS = """
     arange as_tensor empty empty_like eye from_numpy full full_like linspace normal ones ones_like rand
     rand_like randint randn randn_like randperm tensor zeros zeros_like
-    broadcast_to cat einsum hstack stack tensordot vstack where
+    broadcast_to cat einsum hstack meshgrid stack tensordot vstack where
 """
 METHODS = """
-    add allclose bernoulli clamp div equal isclose lerp multinomial pow reciprocal round rsqrt square sub
-    xlogy
-    all amax amin any argmax argmin argsort cumprod cumsum logsumexp max mean min norm prod sort std sum
-    topk var
+    add addcdiv addcmul allclose bernoulli clamp clamp_max clamp_min div equal isclose lerp multinomial pow
+    reciprocal round rsqrt square sub xlogy
+    all amax amin any argmax argmin argsort bincount cumprod cumsum logsumexp max mean median min norm prod
+    sort std sum topk unique var
     chunk clone contiguous diag diagonal expand expand_as flatten flip movedim narrow permute ravel repeat
     repeat_interleave reshape roll select split squeeze t tile transpose tril triu unbind unsqueeze view
     view_as

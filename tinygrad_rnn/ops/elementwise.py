@@ -196,6 +196,16 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return add(input, other, alpha=-alpha) if alpha != 1 else _sub(input, other)
 
 
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value tensor1 tensor2"""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
+    """input + value tensor1 / tensor2"""
+    return add(input, _div(tensor1, tensor2), alpha=value)
+
+
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """a / b, or with `rounding_mode` "floor" or "trunc" rounded down or towards 0."""
     if rounding_mode is None:
@@ -242,12 +252,22 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """`input` held within [min, max] (numbers or tensors); the derivative at a bound is 1."""
+    """`input` held within [min, max] (numbers or tensors); the derivative at a bound is 1. NaN stays NaN."""
     if min is None and max is None:
         raise ValueError("clamp: give min, max or both")
     if min is not None:
-        input = choose(input < min, min, input)
-    return input if max is None else choose(input > max, max, input)
+        input = choose((input >= min) | isnan(input), input, min)
+    return input if max is None else choose((input <= max) | isnan(input), input, max)
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """`input`, but `min` (a number or a tensor) where it is below that."""
+    return clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """`input`, but `max` (a number or a tensor) where it is above that."""
+    return clamp(input, None, max)
 
 
 def xlogy(input: Any, other: Any) -> Tensor:

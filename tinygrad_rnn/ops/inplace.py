@@ -7,6 +7,7 @@ then x becomes the result of the operation, and earlier uses keep the old values
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from .index import assign, change, refuse_leaf
 from .inputs import cast, named
 
 IN_PLACE = {
-    elementwise: """abs add ceil clamp cos div erf exp expm1 floor lerp log log1p log2 mul neg pow
-        reciprocal relu remainder round rsqrt sigmoid sign sin sqrt square sub tanh xlogy""",
+    elementwise: """abs add addcdiv addcmul ceil clamp clamp_max clamp_min cos div erf exp expm1 floor lerp
+        log log1p log2 mul neg pow reciprocal relu remainder round rsqrt sigmoid sign sin sqrt square sub tanh
+        xlogy""",
     index: "index_add masked_fill scatter scatter_add",
     reduce: "cumprod cumsum",
     shape: "tril triu",
@@ -71,6 +73,25 @@ for _table, _finish in ((IN_PLACE, write), (RESHAPING, _look)):
 for _name, _method in OPERATORS.items():
     method(f"__i{_name}__")(getattr(Tensor, _method))
 method("clip_")(Tensor.clamp_)
+
+
+def _factor_first(name: str, factor: str, tensors: int) -> None:
+    """Let `x.add_(2, y)`, as older programs have it, be `x.add_(y, alpha=2)`; and so on."""
+    current = getattr(Tensor, name)
+
+    @wraps(current)
+    def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if len(args) > tensors:
+            kwargs[factor], *args = args  # type: ignore[assignment]
+        return current(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    method(name)(in_place)
+
+
+for _name in ("add_", "sub_"):
+    _factor_first(_name, "alpha", 1)
+for _name in ("addcmul_", "addcdiv_"):
+    _factor_first(_name, "value", 2)
 
 
 @method()

@@ -15,8 +15,8 @@ from .. import dtypes
 from ..autograd.primitive import primitive
 from ..dtypes import FLOATS, INTEGERS
 from ..tensor import Tensor
-from .elementwise import abs, choose, exp, log, maximum, minimum
-from .index import along, take_along_dim
+from .elementwise import abs, choose, exp, isnan, log, maximum, minimum
+from .index import along, index_add, index_select, masked_select, take_along_dim
 from .inputs import axes_of, axis_of, cast, clone, matched, named
 
 Dim = int | Sequence[int] | None
@@ -199,6 +199,12 @@ def _place(name: str, kind: str) -> Any:
     )
 
 
+def _at(input: Tensor, indices: Tensor, dim: int, keepdim: bool) -> Extremes:
+    """The values that stand at `indices`, one along `dim`, and the indices."""
+    values = take_along_dim(input, indices, dim) if input.shape else clone(input)
+    return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
+
+
 def _extreme(name: str, kind: str, whole: Any, pair: Any, place: Any) -> Any:
     """`max` and `min`: of all, of two tensors, or values and indices along a dimension."""
 
@@ -207,9 +213,7 @@ def _extreme(name: str, kind: str, whole: Any, pair: Any, place: Any) -> Any:
             return pair(input, dim if other is None else other)
         if dim is None:
             return whole(input)
-        indices = place(input, dim, True)
-        values = take_along_dim(input, indices, dim) if input.shape else clone(input)
-        return Extremes(values, indices) if keepdim else Extremes(values.squeeze(dim), indices.squeeze(dim))
+        return _at(input, place(input, dim, True), dim, keepdim)
 
     doc = f"""The {kind} value, whose ties share the gradient; with a tensor for `dim`, `{name}imum`.
 
@@ -238,6 +242,54 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     """The values in order along `dim`, and where each stood; equal values keep their order."""
     indices = argsort(input, dim, descending)
     return Extremes(take_along_dim(input, indices, dim) if input.shape else clone(input), indices)
+
+
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The value in the middle, the lower one of two; NaN if there is one. Ties share the gradient.
+
+    With `dim`, values and indices (of one among equals, which gets the gradient).
+    """
+    if dim is None:
+        middle = median(input.detach().reshape(input.numel()), 0).values
+        return amax(masked_select(input, isnan(input) if isnan(middle) else input == middle))
+    n = math.prod(input.shape[i] for i in axes_of("median", input, dim))
+    _not_empty("median", input, axes_of("median", input, dim))
+    missing, order = sum(isnan(input), dim, True), argsort(input, dim)  # NaN comes last
+    places = choose(missing > 0, n - missing, (n - 1) // 2)
+    return _at(input, take_along_dim(order, places, dim) if input.shape else order, dim, keepdim)
+
+
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """The different values in order, or the different entries of dimension `dim`.
+
+    On request also the place of each element among them (of the input's shape; with `dim` one for each
+    entry), and how often each occurs. The gradient goes to the first of equals.
+    """
+    axis = None if dim is None else axis_of("unique", input, dim)
+    _, first, inverse, counts = np.unique(input.array, True, True, True, axis, equal_nan=False)
+    values = index_select(input.reshape(-1) if axis is None else input, axis or 0, first)
+    places = Tensor(inverse.reshape(input.shape if axis is None else -1))
+    found = (values, *[places] * return_inverse, *[Tensor(counts)] * return_counts)
+    return found if len(found) > 1 else values
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often 0, 1, … occur in `input` (N,), or the sum of the `weights` (N,) of each of them."""
+    if input.ndim != 1 or input.dtype.kind not in "iu" or (input.array < 0).any():
+        raise RuntimeError(f"bincount: needs a 1-D tensor of integers from 0 up, got {input!r:.60}")
+    if weights is None:
+        return Tensor(np.bincount(input.array, minlength=minlength))
+    if weights.shape != input.shape:
+        raise RuntimeError(f"bincount: input {input.shape} and weights {weights.shape} must be alike")
+    weights = weights if weights.dtype.kind == "f" else cast(weights, dtypes.float64)
+    n = np.max(input.array, initial=minlength - 1) + 1
+    return index_add(Tensor(np.zeros(n, weights.dtype)), 0, input, weights)
 
 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extremes:

@@ -15,7 +15,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.contributions import place
 from ..autograd.primitive import primitive
-from ..tensor import Tensor
+from ..tensor import Tensor, method
 from .elementwise import choose
 from .index import along, get, getitem, index_select
 from .inputs import axes_of, axis_and_size, axis_of, cast, clone, named, sizes_of, tensor_of
@@ -220,6 +220,22 @@ def hstack(tensors: Tensors) -> Tensor:
     return cat(xs, min(1, xs[0].ndim - 1) if xs else 0)
 
 
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """The coordinates of the points of a grid: result k, (N₀, N₁, …), is the 1-D tensor k along axis k.
+
+    With indexing="xy" the first two axes change places.
+    """
+    listed = len(tensors) == 1 and isinstance(tensors[0], (list, tuple))
+    xs = _several("meshgrid", tensors[0] if listed else tensors)
+    sizes = [x.numel() for x in xs]
+    if max(x.ndim for x in xs) > 1 or indexing not in ("ij", "xy"):
+        shapes = [x.shape for x in xs]
+        raise RuntimeError(f"meshgrid: needs 1-D tensors, and 'ij' or 'xy', got {shapes} and {indexing!r}")
+    lines = [reshape(x, [n if i == k else 1 for i, n in enumerate(sizes)]) for k, x in enumerate(xs)]
+    grids = [expand(x, sizes) for x in lines]
+    return tuple(grids if indexing == "ij" or len(xs) < 2 else [transpose(x, 0, 1) for x in grids])
+
+
 def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of the given size (the last may be smaller), or of the given sizes, along `dim`."""
     axis, n = axis_and_size("split", input, dim)
@@ -328,3 +344,9 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 def contiguous(input: Tensor) -> Tensor:
     """Itself if its memory is in order, else a copy that is."""
     return input if input.array.flags.c_contiguous else clone(input)
+
+
+@method()
+def is_contiguous(self: Tensor) -> bool:
+    """True if its memory is in order: row after row, without gaps."""
+    return self.array.flags.c_contiguous
