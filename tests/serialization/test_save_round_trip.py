@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_rnn.device import device
+from tinygrad_rnn.nn import LSTM
 from tinygrad_rnn.nn.parameter import Parameter
 from tinygrad_rnn.serialization import load, save
 from tinygrad_rnn.tensor import Tensor
@@ -233,3 +234,20 @@ def test_arguments_that_mean_nothing_here_are_refused_by_name() -> None:
         save(1, buffer, pickle_protocol=2)
     with pytest.raises(TypeError, match="weights_only"):
         load(buffer, weights_only="yes")  # type: ignore[arg-type]
+
+
+def test_the_state_of_an_lstm_comes_back_as_a_plain_pair():
+    lstm = LSTM(2, 3)
+    _, state = lstm(Tensor(np.ones((4, 2), np.float32)))
+    loaded = there_and_back({"state": state, "layers": [state]})
+    assert type(loaded["state"]) is tuple and loaded["layers"][0] is loaded["state"]
+    h, c = loaded["state"]
+    np.testing.assert_array_equal(h.array, state.h.array)
+    np.testing.assert_array_equal(c.array, state.c.array)
+    again = lstm(Tensor(np.zeros((1, 2), np.float32)), loaded["state"])[0]
+    np.testing.assert_array_equal(again.array, lstm(Tensor(np.zeros((1, 2), np.float32)), state)[0].array)
+
+
+def test_other_named_tuples_are_refused():
+    with pytest.raises(TypeError, match=r"obj\['best'\], a Extremes, .* plain tuple"):
+        there_and_back({"best": Tensor(np.ones(2)).max(0)})

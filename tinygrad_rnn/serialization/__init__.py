@@ -26,7 +26,8 @@ def save(obj: Any, f: File, pickle_module: Any = None, pickle_protocol: int | No
       object are names of one object again after `load`, and tensors over the same memory share it again
       (tied weights stay tied); views that overlap only in part become separate copies;
     - NumPy arrays, numbers and dtypes, but not `object` arrays;
-    - `dict` and `OrderedDict` with any hashable keys from this list, `list`, `tuple`, `set`, `frozenset`;
+    - `dict` and `OrderedDict` with any hashable keys from this list, `list`, `tuple`, `set`, `frozenset`,
+      and the state (h, c) of an LSTM, which comes back as a plain tuple;
     - `str`, `bytes`, `int` of any size, `float` to the bit, `bool`, `None`.
 
     Anything else, a whole Module above all, is a `TypeError` that says where it is and what to save

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from ..nn.cells import LSTMState
 from ..nn.parameter import Parameter
 from ..tensor import Tensor
 from .archive import Array, LoadError
@@ -30,6 +31,7 @@ SEQUENCES: dict[str, Callable[[Any], Any]] = {k.__name__: k for k in (list, tupl
 MAPPINGS: dict[str, Callable[[Any], Any]] = {k.__name__: k for k in (dict, OrderedDict)}
 TENSORS: dict[str, type[Tensor]] = {k.__name__: k for k in (Tensor, Parameter)}
 PLAIN = (type(None), bool, int, float, str, bytes)
+PAIRS = {"LSTMState": "tuple"}  # what PyTorch has as a plain tuple, and `load` gives as one
 LONGEST_DTYPE = 9000  # letters; NumPy does not read longer headers
 Trail = Any  # how an object was reached: () for the root, (trail of its container, place in it)
 
@@ -137,7 +139,7 @@ class Table:
 
     def row(self, value: Any) -> list[Any]:
         """The row of an object whose parts have theirs."""
-        kind = type(value).__name__
+        kind = PAIRS.get(type(value).__name__, type(value).__name__)
         if kind in MAPPINGS:
             return [kind, [[self.node(key), self.node(part)] for key, part in value.items()]]
         if isinstance(value, Tensor):
@@ -183,7 +185,7 @@ def refuse(value: Any, trail: Trail) -> None:
     elif kind in TENSORS.values():
         fine = value.dtype.kind in "biufc"
     else:
-        fine = kind in PLAIN or kind in SEQUENCES.values() or kind in MAPPINGS.values()
+        fine = kind in (*PLAIN, *SEQUENCES.values(), *MAPPINGS.values(), LSTMState)
     if not fine:
         raise TypeError(f"save: {shown(trail)}, a {kind.__name__}, cannot be saved; {instead_of(value)}")
 
