@@ -23,6 +23,14 @@ def test_scripts_fall_back_to_the_processor():
     assert torch.cuda.device_count() == 0
 
 
+def test_a_device_is_a_key_and_prints_as_pytorchs():
+    device = torch.device("cpu")
+    assert {device: "here"}[torch.device("cpu")] == "here" and device != "cpu"
+    assert (str(device), repr(device)) == ("cpu", "device(type='cpu')")
+    for first in (torch.device("cpu:0"), torch.device("cpu", 0)):
+        assert (str(first), repr(first)) == ("cpu:0", "device(type='cpu', index=0)") and first != device
+
+
 @pytest.mark.parametrize(
     "ask",
     [
@@ -145,3 +153,8 @@ def test_a_result_with_a_graph_cannot_be_copied_whole():
     with pytest.raises(RuntimeError, match=r"use detach\(\) or clone\(\)"):
         copy.deepcopy(h)
     assert copy.deepcopy(h.detach()).tolist() == [2, 2]
+
+
+def test_layers_know_their_names():
+    assert [nn.LSTM(1, 1).mode, nn.GRU(1, 1).mode, nn.RNN(1, 1).mode] == ["LSTM", "GRU", "RNN_TANH"]
+    assert nn.RNN(1, 1, nonlinearity="relu").mode == "RNN_RELU"

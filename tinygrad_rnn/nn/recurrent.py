@@ -135,6 +135,7 @@ class RNNBase(Recurrent):
     """What RNN, LSTM and GRU share: PyTorch's parameters (`weight_ih_l0`, …, `_reverse`), stacked states."""
 
     cell: type[GatedCell]
+    mode: str  # PyTorch's name of the layer
 
     def __init__(
         self,
@@ -263,7 +264,7 @@ class RNN(RNNBase):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNN: nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}")
         super().__init__(*args, **kwargs)
-        self.nonlinearity = nonlinearity
+        self.nonlinearity, self.mode = nonlinearity, f"RNN_{nonlinearity.upper()}"
 
     def _options(self) -> dict[str, Any]:
         return {"hidden_size": self.hidden_size, "nonlinearity": self.nonlinearity}
@@ -273,6 +274,7 @@ class LSTM(RNNBase):
     """LSTMCell over time; the state is (h, c). With `proj_size` P, h has size P and outputs directions P."""
 
     cell = LSTMCell
+    mode = "LSTM"
 
     def _split(self, hx: Any, batch: tuple[int, ...]) -> list[State]:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
@@ -286,3 +288,4 @@ class GRU(RNNBase):
     """GRUCell over time, reset applied after the product."""
 
     cell = GRUCell
+    mode = "GRU"
