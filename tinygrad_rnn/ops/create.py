@@ -56,8 +56,6 @@ def tensor(data: Any, **options: Any) -> Tensor:
         array = np.array(_plain(data))
     except ValueError as error:
         raise ValueError(f"tensor: the lists are ragged: {error}") from None
-    if array.dtype.kind == "c":  # a probe of the complex-step oracle
-        return Tensor(array)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"tensor: cannot hold {array.dtype} data: {data!r:.60}")
     if _typed(data):
