@@ -64,7 +64,7 @@ class Generator:
             bit_generator = np.random.PCG64()
             bit_generator.state = state["pcg64"]
             self._seed = int(state["seed"])
-        except (AttributeError, ValueError, KeyError, TypeError) as error:
+        except (AttributeError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise ValueError("set_state: new_state is not a tensor that get_state returned") from error
         self.rng = np.random.Generator(bit_generator)
         return self

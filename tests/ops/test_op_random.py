@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -97,3 +98,63 @@ def test_shapes_and_dtypes():
     assert tg.normal(tg.zeros(3, 1), tg.zeros(2) + 1e-9).shape == (3, 2)
     assert tg.multinomial(tg.ones(4, 3), 2).shape == (4, 2)
     assert tg.rand(2, requires_grad=True).requires_grad
+
+
+# --- generators
+
+
+def test_the_seed_is_an_integer_and_can_be_asked_for():
+    assert tg.manual_seed(7) is tg.random.default_generator and tg.initial_seed() == 7
+    assert tg.Generator().manual_seed(-1).initial_seed() == 2**64 - 1
+    assert tg.manual_seed(np.int64(3)).initial_seed() == 3
+    for wrong in (1.0, "1", True, None):
+        with pytest.raises(TypeError, match=f"seed must be an integer, got {wrong!r}"):
+            tg.manual_seed(wrong)
+
+
+def test_the_operating_systems_seed_is_told_and_starts_the_stream_anew():
+    chosen = tg.seed()
+    first = tg.rand(3).tolist()
+    assert chosen == tg.initial_seed() and tg.seed() != chosen
+    assert tg.rand(3).tolist() != first
+    tg.manual_seed(chosen)
+    assert tg.rand(3).tolist() == first
+
+
+def test_a_generator_lives_on_the_processor():
+    assert tg.Generator(device=tg.device("cpu")).initial_seed() == 0
+    with pytest.raises(NotImplementedError, match="Generator: device 'cuda' is not supported; use 'cpu'"):
+        tg.Generator(device="cuda")
+
+
+def test_a_stream_continues_from_its_state_and_remembers_its_seed():
+    stream = tg.Generator().manual_seed(5)
+    tg.rand(3, generator=stream)
+    state = stream.get_state()
+    expected = tg.rand(4, generator=stream).tolist()
+    other = tg.Generator().set_state(state)
+    assert tg.rand(4, generator=other).tolist() == expected and other.initial_seed() == 5
+
+
+DAMAGES = {
+    "no seed": lambda s: s.pop("seed"),
+    "an endless seed": lambda s: s.update(seed=math.inf),
+    "no state": lambda s: s["pcg64"].pop("state"),
+    "of another kind": lambda s: s["pcg64"].update(bit_generator="MT19937"),
+    "negative": lambda s: s["pcg64"]["state"].update(state=-1),
+    "too large": lambda s: s["pcg64"]["state"].update(inc=2**200),
+    "no number": lambda s: s["pcg64"]["state"].update(state="x"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_refused_and_changes_nothing(damage):
+    state = json.loads(tg.get_rng_state().numpy().tobytes())
+    DAMAGES[damage](state)
+    before = tg.get_rng_state().tolist()
+    for wrong in (np.frombuffer(json.dumps(state).encode(), np.uint8).copy(), np.zeros(3)):
+        with pytest.raises(ValueError, match="new_state is not a tensor that get_state returned"):
+            tg.set_rng_state(tg.tensor(wrong))
+    with pytest.raises(ValueError, match="new_state is not a tensor"):
+        tg.set_rng_state("a state")
+    assert tg.get_rng_state().tolist() == before
