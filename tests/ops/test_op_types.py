@@ -152,6 +152,7 @@ def test_conversions():
     )
     assert x.float() is x and x.to("cpu") is x and x.to(F32) is x and x.to(F32, copy=True) is not x
     assert not x.long().requires_grad
+    assert tg.arange(2).new_tensor([0.9, 2]).tolist() == [0, 2] and x.double().new_tensor(1).dtype == F64
     for name, dtype in {"int64": I64, "float64": F64, "bool": BOOL, int: I64, float: F32, bool: BOOL}.items():
         assert tg.zeros(1, dtype=name).dtype == dtype
 
