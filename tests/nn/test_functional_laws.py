@@ -158,6 +158,9 @@ def test_softmax_adds_up_to_one_and_ignores_a_shift(x, shift):
     np.testing.assert_allclose(p.sum(1).numpy(), 1, rtol=1e-12)
     np.testing.assert_allclose(F.softmax(tg.tensor(x + shift), 1).numpy(), p.numpy(), rtol=1e-9)
     np.testing.assert_allclose(F.log_softmax(tg.tensor(x), 1).exp().numpy(), p.numpy(), rtol=1e-12)
+    for same in (tg.softmax(tg.tensor(x), dim=1), tg.tensor(x).softmax(1), tg.tensor(x).log_softmax(1).exp()):
+        np.testing.assert_allclose(same.numpy(), p.numpy(), rtol=1e-12)
+    assert tg.tensor(x).softmax(1, dtype=tg.float32).dtype == tg.float32
 
 
 @given(logits, classes, st.sampled_from(["none", "mean", "sum"]))

@@ -122,6 +122,47 @@ def test_reset_parameters_draws_anew():
             assert p.shape == old.shape and p.abs().max().item() < 10
 
 
+LOOKS = {
+    "Bilinear(in1_features=2, in2_features=3, out_features=4, bias=True)": nn.Bilinear(2, 3, 4),
+    "Bilinear(in1_features=2, in2_features=3, out_features=4, bias=False)": nn.Bilinear(2, 3, 4, bias=False),
+    "Embedding(5, 2)": nn.Embedding(5, 2),
+    "Embedding(5, 2, padding_idx=4)": nn.Embedding(5, 2, padding_idx=-1),
+    "Flatten(start_dim=1, end_dim=-1)": nn.Flatten(),
+    "Unflatten(dim=1, unflattened_size=(2, 3))": nn.Unflatten(1, (2, 3)),
+    "LayerNorm((3,), eps=1e-05, elementwise_affine=True, bias=True)": nn.LayerNorm(3),
+    "LayerNorm((2, 3), eps=1e-05, elementwise_affine=False, bias=False)": nn.LayerNorm(
+        (2, 3), elementwise_affine=False
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LOOKS)
+def test_layers_print_their_sizes_as_pytorchs(text):
+    assert repr(LOOKS[text]) == text
+
+
+IN_PLACE = "ReLU ReLU6 LeakyReLU ELU SELU CELU SiLU Mish Hardtanh Hardsigmoid Hardswish"
+
+
+@pytest.mark.parametrize("name", IN_PLACE.split())
+def test_an_activation_may_write_over_its_input(name):
+    x = tg.linspace(-7, 7, 29)
+    expected = getattr(nn, name)()(x).tolist()
+    assert expected != x.tolist()
+    assert getattr(nn, name)(inplace=True)(x) is x and x.tolist() == expected
+
+
+def test_without_running_statistics_nothing_is_kept_or_reset():
+    norm = nn.BatchNorm1d(2, track_running_stats=False)
+    norm.weight.data.fill_(5.0)
+    norm.reset_parameters()
+    assert norm.weight.tolist() == [1, 1] and list(norm.state_dict()) == ["weight", "bias"]
+    assert norm.running_mean is norm.running_var is norm.num_batches_tracked is None
+    x = tg.tensor([[1.0, 4.0], [3.0, 8.0]])
+    for layer in (norm, norm.eval()):
+        np.testing.assert_allclose(layer(x).detach().numpy(), [[-1, -1], [1, 1]], atol=1e-4)
+
+
 def test_identity_takes_anything():
     layer = nn.Identity(54, unused=True)
     thing = object()
@@ -134,7 +175,9 @@ def test_losses_keep_their_weights_in_the_state():
     assert loss.double().weight.dtype == tg.float64
     assert list(nn.BCEWithLogitsLoss(pos_weight=tg.ones(2)).state_dict()) == ["pos_weight"]
     assert nn.MSELoss(size_average=False).reduction == "sum" and nn.MSELoss(reduce=False).reduction == "none"
+    assert nn.KLDivLoss().reduction == "mean"
     assert nn.KLDivLoss(reduction="batchmean").reduction == "batchmean"
+    assert nn.KLDivLoss(size_average=False, reduction="batchmean").reduction == "sum"
 
 
 def test_a_small_net_learns():

@@ -49,6 +49,9 @@ def test_keyword_arguments_reach_hooks_that_ask_for_them():
     pair.register_forward_hook(lambda m, args, kwargs, out: seen.append(kwargs), with_kwargs=True)
     assert pair(tg.tensor(2.0), tg.tensor(3.0), factor=1.0)[0].item() == 60
     assert seen == [{"factor": 10.0}]
+    pair.register_forward_pre_hook(lambda m, args, kwargs: seen.append(kwargs), with_kwargs=True)
+    assert pair(tg.tensor(2.0), tg.tensor(3.0))[0].item() == 60, "a hook that returns nothing changes nothing"
+    assert seen == [{"factor": 10.0}] * 3
     pair.register_forward_pre_hook(lambda m, args, kwargs: args, with_kwargs=True)
     pair.register_forward_pre_hook(lambda m, args, kwargs: "x", with_kwargs=True)
     with pytest.raises(RuntimeError, match="pair"):

@@ -54,6 +54,14 @@ def test_names_follow_the_order_of_registration_and_the_path():
     assert [n for n, _ in root.named_buffers()] == ["count", "scratch"]
 
 
+def test_the_place_of_a_child_may_be_empty():
+    root = Leaf("w")
+    root.add_module("child", None)
+    assert root.child is None and repr(root) == "Leaf(\n  (child): None\n)"
+    assert list(root.modules()) == [root] and list(root.children()) == []
+    assert root.double().w.dtype == tg.float64 and list(root.state_dict()) == ["w"]
+
+
 def test_what_is_shared_is_listed_once_unless_asked():
     root = small()
     assert len(list(root.parameters())) == 3
@@ -163,7 +171,10 @@ def test_assigning_moves_a_name_between_kinds():
 
 def test_refusals_of_registration():
     root = small()
+    result = Parameter(tg.zeros(1), requires_grad=False)
+    result += root.w
     for call, kind, words in [
+        (lambda: root.register_parameter("v", result), ValueError, r"'v' is the result .* its detach\(\)"),
         (lambda: root.register_parameter("v", tg.zeros(1)), TypeError, "Parameter or None.*Tensor"),
         (lambda: root.register_buffer("v", 3), TypeError, "Tensor or None.*int"),
         (lambda: root.register_module("v", 3), TypeError, "Module or None.*int"),
