@@ -58,6 +58,15 @@ def test_the_loss_before_the_step_is_returned():
     assert optim.LBFGS([p]).step(closure_of(p, rosenbrock)) == want
 
 
+@pytest.mark.parametrize("max_iter", [1, 3, 5])
+def test_max_iter_bounds_the_iterations_of_a_step(max_iter):
+    p = Tensor(np.array([-1.2, 1.0]), requires_grad=True)
+    optimizer = optim.LBFGS([p], max_iter=max_iter, max_eval=1000, line_search_fn="strong_wolfe")
+    for steps in (1, 2):
+        optimizer.step(closure_of(p, rosenbrock))
+        assert optimizer.state[p]["n_iter"] == steps * max_iter
+
+
 @pytest.mark.parametrize("search", [None, "strong_wolfe"])
 @pytest.mark.parametrize("max_eval", [1, 2, 3, 6])
 def test_max_eval_bounds_the_evaluations_of_a_step(search, max_eval):

@@ -94,6 +94,16 @@ def test_one_cycle_moves_momentum_against_the_rate():
     assert (np.sign(np.diff(lr)) == -np.sign(np.diff(momentum))).all()
 
 
+def test_one_cycle_continues_from_the_optimizers_groups():
+    def cycle(optimizer, **options):
+        return schedule.OneCycleLR(optimizer, max_lr=1.0, total_steps=20, **options)
+
+    whole, optimizer, fresh = rates(cycle(optimizer_with(0.1)), 12), optimizer_with(0.1), optimizer_with(0.1)
+    rates(cycle(optimizer), 7)
+    fresh.load_state_dict(optimizer.state_dict())
+    assert rates(cycle(fresh, last_epoch=6), 5) == whole[7:]
+
+
 def test_one_cycle_of_adam_moves_its_first_beta_only():
     optimizer = optim.Adam([Tensor(np.ones(1), requires_grad=True)], betas=(0.9, 0.99))
     schedule.OneCycleLR(optimizer, max_lr=1.0, total_steps=20)
@@ -200,6 +210,8 @@ def test_a_schedule_of_ones_own_defines_get_lr():
             return [lr / math.sqrt(1 + self.last_epoch) for lr in self.base_lrs]
 
     assert rates(InverseRoot(optimizer_with(1.0)), 4) == [1 / math.sqrt(e) for e in range(1, 5)]
+    with pytest.raises(NotImplementedError, match=r"LRScheduler: define get_lr\(\)"):
+        schedule.LRScheduler(optimizer_with(1.0))
 
 
 def test_a_step_before_the_optimizers_first_is_warned_of():

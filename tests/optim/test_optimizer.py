@@ -372,6 +372,56 @@ def test_a_subclass_defines_step():
         optim.Optimizer([p], {}).step()
 
 
+def test_the_state_of_ones_own_optimizer_is_saved_and_resumed():
+    """Tensors of any shape, containers of them, and what belongs to no parameter, as in Lookahead."""
+
+    class Extrapolated(optim.Optimizer):
+        def __init__(self, params, lr):
+            super().__init__(params, {"lr": lr})
+
+        def step(self, closure=None):
+            self.state["all"]["steps"] = self.state["all"].get("steps", 0) + 1
+            for p in self.param_groups[0]["params"]:
+                state = self.state[p]
+                norms = state.setdefault("norms", {"last": Tensor(np.zeros(1))})
+                norms["last"] = Tensor(np.array([np.abs(p.grad.array).max()]) + norms["last"].array)
+                state["slope"] = Tensor(p.grad.array.sum(keepdims=True))
+                p.array -= self.param_groups[0]["lr"] * norms["last"].array[0] * p.grad.array
+
+    def run(optimizer, p, steps):
+        for _ in range(steps):
+            p.grad = Tensor(np.cos(p.array))
+            optimizer.step()
+
+    whole, half = (Tensor(np.array([0.5, -1.0]), requires_grad=True) for _ in range(2))
+    run(Extrapolated([whole], lr=0.1), whole, 4)
+    first = Extrapolated([half], lr=0.1)
+    run(first, half, 2)
+    resumed = Extrapolated([half], lr=0.1)
+    resumed.load_state_dict(first.state_dict())
+    assert resumed.state["all"] == {"steps": 2} and resumed.state["all"] is not first.state["all"]
+    assert resumed.state[half]["norms"]["last"] is not first.state[half]["norms"]["last"]
+    run(resumed, half, 2)
+    assert half.tolist() == whole.tolist() and resumed.state["all"] == {"steps": 4}
+
+
+def test_an_elementwise_optimizer_of_ones_own_defines_the_update():
+    class Rule(optim.elementwise.Elementwise):
+        pass
+
+    p = Tensor(np.ones(1), requires_grad=True)
+    p.grad = Tensor(np.ones(1))
+    with pytest.raises(NotImplementedError, match=r"Rule: define _update\(theta, g, state, group\)"):
+        Rule([p], {"lr": 1.0, "weight_decay": 0, "maximize": False}).step()
+
+
+def test_names_of_parameters_survive_a_state_dict_without_them():
+    params = parameters()
+    plain, named = optim.SGD(params, lr=0.5), optim.SGD(zip("abc", params), lr=0.1)
+    named.load_state_dict(plain.state_dict())
+    assert named.param_groups[0]["param_names"] == ["a", "b", "c"] and named.param_groups[0]["lr"] == 0.5
+
+
 # --- saving and resuming
 
 
