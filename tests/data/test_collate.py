@@ -98,6 +98,30 @@ def test_containers_keep_their_type_and_what_it_knows() -> None:
     assert [t.tolist() for t in default_collate([range(2), range(2)])] == [[0, 0], [1, 1]]
 
 
+class Frozen(dict[str, int]):
+    """A dictionary that does not change after it was made."""
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("frozen")
+
+
+class Fixed(list[int]):
+    """A list that does not change after it was made."""
+
+    def __setitem__(self, *_: Any) -> None:
+        raise TypeError("fixed")
+
+
+def test_containers_that_cannot_be_refilled_become_plain_ones() -> None:
+    batch = default_collate([Frozen(a=1), Frozen(a=2)])
+    assert type(batch) is dict
+    assert batch["a"].tolist() == [1, 2]
+    pairs = default_collate([Fixed([1, 2]), Fixed([3, 4])])
+    assert type(pairs) is list
+    assert [x.tolist() for x in pairs] == [[1, 3], [2, 4]]
+    assert type(default_convert(Frozen(a=1))) is dict
+
+
 def test_samples_of_one_batch_are_left_as_they_were() -> None:
     samples = [{"a": [1, 2]}, {"a": [3, 4]}]
     assert [t.tolist() for t in default_collate(samples)["a"]] == [[1, 3], [2, 4]]
