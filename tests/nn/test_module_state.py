@@ -67,6 +67,7 @@ def test_loading_copies_values_and_keeps_parameters():
     weight = target[0].weight
     result = target.load_state_dict(source.state_dict())
     assert result.missing_keys == result.unexpected_keys == []
+    assert str(result) == repr(result) == "<All keys matched successfully>"
     assert target[0].weight is weight and weight.dtype == tg.float64 and weight.requires_grad
     assert_same(values(source), {k: v.astype("float32") for k, v in values(target).items()})
     source[0].weight.data.zero_()
@@ -115,6 +116,7 @@ def test_not_strict_tolerates_keys_but_not_shapes():
     result = target.load_state_dict({"0.bias": np.ones(3), "x": np.ones(1)}, strict=False)
     assert target[0].bias.tolist() == [1, 1, 1]
     assert result.unexpected_keys == ["x"] and result.missing_keys == [k for k in keys if k != "0.bias"]
+    assert "unexpected_keys=['x']" in str(result)
     before = values(target)
     with pytest.raises(RuntimeError, match=r"size mismatch for 0.bias: \(4,\) is given, \(3,\) is needed"):
         target.load_state_dict({"0.bias": np.ones(4), "2.weight": np.ones((1, 3))}, strict=False)

@@ -124,6 +124,8 @@ class Embedding(Module):
     ) -> None:
         super().__init__()
         refuse_embedding_options(max_norm, norm_type, scale_grad_by_freq, sparse)
+        self.max_norm, self.norm_type = max_norm, norm_type  # which old programs hand on to F.embedding
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else row_of(padding_idx, num_embeddings)
         if _weight is None:
@@ -153,7 +155,8 @@ class Embedding(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The rows at `input`."""
-        return F.embedding(input, self.weight, self.padding_idx)
+        options = self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
+        return F.embedding(input, self.weight, self.padding_idx, *options)
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

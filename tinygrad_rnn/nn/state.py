@@ -18,6 +18,11 @@ class IncompatibleKeys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
 
 def load(own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool, what: str) -> IncompatibleKeys:
     """Copy the values of `state` into the tensors of `own`: all of them, or on any fault none."""
