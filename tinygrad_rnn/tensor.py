@@ -186,7 +186,7 @@ class Tensor(TensorMethods):
         origin = self.origin
         while origin is not None:
             whole: Tensor | None = origin[0]()
-            if whole is not None:
+            if whole is not None and whole.memory is self.memory:  # else it has moved to new memory since
                 return whole
             origin = origin[1]
         return None

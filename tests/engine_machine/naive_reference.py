@@ -122,23 +122,33 @@ class World:
 
     def put(self, x, index, v, recording):
         """x with x[index] = v, as a new tensor."""
-        array, writer = x.array.copy(), np.full(x.array.shape, -1)
-        array[index] = v.array
-        spread = np.broadcast_to(np.arange(v.array.size).reshape(v.array.shape), writer[index].shape)
-        writer[index] = spread
+        array, writer = x.array.copy(order="K"), np.full(x.array.shape, -1)
+        store(array, index, v.array)
+        store(writer, index, np.arange(v.array.size).reshape(v.array.shape))
         writer = writer.ravel()
-        stays, rows = writer[:, None] < 0, np.maximum(writer, 0)
-        shares = [lambda J: np.where(stays, J, 0), lambda J: np.where(stays, 0, J[rows] if len(J) else 0)]
+        stays = writer[:, None] < 0
+
+        def written(J):
+            share = np.zeros((array.size, J.shape[1]))
+            share[writer >= 0] = J[writer[writer >= 0]]
+            return share
+
+        shares = [lambda J: np.where(stays, J, 0), written]
         return self.result(array, [x, v], shares, recording)
 
     def write(self, x, index, numbers):
         """x[index] = numbers in memory, seen by every view."""
-        x.array[index] = numbers.copy()
+        store(x.array, index, numbers.copy())
         self.written[self.memory(x.array)] = next(number)
+
+    def shown(self, x):
+        """What x is a view of, unless that has moved to new memory since."""
+        whole = x.source
+        return whole if whole is not None and self.memory(whole.array) == self.memory(x.array) else None
 
     def change(self, x, result):
         """x takes on a recorded result, and so does, in its place, what x is a view of."""
-        whole = x.source
+        whole = self.shown(x)
         if whole is None:
             x.array, x.jacobian, x.history = result.array, result.jacobian, result.history
             return
@@ -161,6 +171,33 @@ class World:
     def is_stale(self, y):
         """True if something that an operation behind y may need was written since it ran."""
         return any(self.written.get(m, 0) > op for op in y.history for m in self.needs[op])
+
+
+def stages(index):
+    """An index as PyTorch reads it: first the integers, then the rest. (NumPy takes integers with arrays.)"""
+    parts = index if isinstance(index, tuple) else (index,)
+    first, rest = [], []
+    for part in parts:
+        if isinstance(part, int) or part is Ellipsis:
+            first.append(part)
+        elif part is not None:
+            first += [slice(None)] * (part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else 1)
+        if not isinstance(part, int):
+            rest.append(part)
+    return tuple(first) if Ellipsis in first else (*first, ...), tuple(rest)
+
+
+def at(array, index):
+    """array[index] as an array, 0-d ones too."""
+    first, rest = stages(index)
+    found = array[first][rest]
+    return found if isinstance(found, np.ndarray) else array[first][(*rest, ...)]
+
+
+def store(array, index, numbers):
+    """array[index] = numbers."""
+    first, rest = stages(index)
+    array[first][rest] = numbers
 
 
 def positions(view, whole):

@@ -31,7 +31,7 @@ def _getitem(x: Any, *, index: Any) -> Any:
 
 
 def _put(x: Any, v: Any, *, index: Any, reuse: bool) -> Any:
-    y = x if reuse else x.copy()
+    y = x if reuse else x.copy(order="K")
     y[index] = v
     return y
 
@@ -84,7 +84,8 @@ def _integers_first(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any
     if not any(arrays) or not any(integers) or together[-1] - together[0] + 1 == len(together):
         return index
     number = np.arange(np.prod(shape)).reshape(shape)
-    first = [[slice(None)] * i.ndim if array else [i] for i, array in zip(index, arrays)]
+    takes = [i.ndim if array and i.dtype == bool else 1 for i, array in zip(index, arrays)]  # dimensions
+    first = [[slice(None)] * n if array else [i] for i, array, n in zip(index, arrays, takes)]
     then = [i if array or i is Ellipsis else slice(None) for i, array in zip(index, arrays)]
     chosen = number[tuple(i for part in first for i in part)]
     return np.unravel_index(chosen[tuple(i for i, integer in zip(then, integers) if not integer)], shape)
@@ -112,8 +113,11 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
         reuse = not input.memory.shared and input.array.base is None  # no one can tell that it is overwritten
         change(input, put(input, value, index=index, reuse=reuse))
         return
+    numbers = value.array
+    if is_advanced(index) and np.may_share_memory(input.array, numbers):
+        numbers = numbers.copy()  # NumPy does so itself for slices only
     try:
-        input.array[index] = value.array
+        input.array[index] = numbers
     except (ValueError, IndexError) as error:
         raise refused("x[index] = value", (input.array, value.array), error) from None
     input.touch()
@@ -135,7 +139,8 @@ def change(tensor: Tensor, result: Tensor) -> None:
         return
     refuse_leaf(whole)
     detached = whole.requires_grad and not tensor.requires_grad
-    if detached or 0 in shown.strides or not whole.array.flags.c_contiguous:
+    expanded = any(n > 1 and stride == 0 for n, stride in zip(shown.shape, shown.strides))
+    if detached or expanded or not whole.array.flags.c_contiguous:
         raise RuntimeError("in place: a gradient cannot pass through this view; change a clone()")
     start = shown.ctypes.data - whole.array.ctypes.data
     places: Any = np.asarray(start // shown.itemsize)  # of the view's elements, among those of the whole
