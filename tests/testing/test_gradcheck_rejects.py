@@ -159,6 +159,24 @@ def test_the_operation_at_fault_is_named_within_a_composition():
         gradcheck(network, leaves((2, 3), (3, 4)))
 
 
+def test_of_two_operations_at_fault_the_first_is_named():
+    bad_tanh, bad_sin = WRONG["a factor"][0], WRONG["the output for the input"][0]
+    for fn, name in [(lambda x: bad_sin(bad_tanh(x)), "tanh"), (lambda x: bad_tanh(bad_sin(x)), "sin")]:
+        with pytest.raises(WrongGradient, match=f"the operation at fault is {name} of"):
+            gradcheck(fn, leaves((3,)))
+
+
+def test_an_operation_that_gives_no_finite_number_is_not_blamed():
+    bad_tanh, _, _ = WRONG["a factor"]
+
+    def guarded(x):
+        return bad_tanh(tg.where(x > 0, tg.log(x), 0.0))
+
+    x = tg.tensor([-1.0, 0.5], dtype=tg.float64, requires_grad=True)
+    with pytest.raises(WrongGradient, match=r"the operation at fault is tanh of \(2,\)"):
+        gradcheck(guarded, [x])
+
+
 def test_the_function_at_fault_is_named_and_its_argument():
     class Scaled(Function):
         @staticmethod
@@ -182,10 +200,13 @@ def test_a_rule_that_is_wrong_at_second_order_is_named():
 
 
 def test_the_failure_can_be_pasted():
-    fn, shapes, _ = WRONG["a dropped term"]
-    fn.__name__ = "fn"
+    wrong, shapes, _ = WRONG["a dropped term"]
+
+    def fn(x, nothing):
+        return tg.cat([wrong(x), nothing])
+
     with pytest.raises(WrongGradient) as caught:
-        gradcheck(fn, leaves(*shapes))
+        gradcheck(fn, leaves(*shapes, (0, 3)))
     told = str(caught.value)
     code = told.split("to reproduce:\n")[1]
     with pytest.raises(WrongGradient) as again:

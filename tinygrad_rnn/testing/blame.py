@@ -41,7 +41,10 @@ def culprit(probe: Probe, second: bool = False) -> str:
     """A sentence naming the first operation whose own gradient is wrong, or nothing if each is right."""
     with recorded() as calls:
         probe.run()
-    for call in {call.kind: call for call in reversed(calls)}.values():
+    firsts: dict[str, Call] = {}
+    for call in calls:
+        firsts.setdefault(call.kind, call)
+    for call in firsts.values():
         found = _examined(call, second)
         if found is not None and found.wrong:
             entry = found.wrong[0]
