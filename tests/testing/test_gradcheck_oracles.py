@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 import pytest
@@ -47,6 +48,11 @@ class Refusing(Function):
     def backward(ctx, g):
         (x,) = ctx.saved_tensors
         return g * (2 / math.sqrt(math.pi)) * tg.exp(-x * x)
+
+
+def reproduction(error):
+    """The code that an error ends with."""
+    return textwrap.dedent(str(error).split("to reproduce:\n")[1])
 
 
 # --- the oracles
@@ -178,6 +184,34 @@ def test_nested_arguments_and_parameters_have_names():
     assert named == {"x", "state", "weight_ih", "weight_hh", "bias_ih", "bias_hh"}
     assert any(entry.argument.startswith("state[1][0, ") for entry in caught.value.wrong)
     assert all(entry.output.startswith("output 1[0, ") for entry in caught.value.wrong)
+
+
+def test_tensors_in_dictionaries_are_arguments_and_results():
+    state = {"h": leaf([0.1, 0.2]), 2: [leaf(0.3)]}
+
+    def step(state, factor):
+        return {"h": tg.tanh(state["h"]) * factor, "sum": state["h"].sum() * wrong_by(factor)(state[2][0])}
+
+    assert gradcheck(step, [state, 1]).entries == (2 + 1) * (2 + 1)
+    with pytest.raises(WrongGradient) as caught:
+        gradcheck(step, [state, 2])
+    assert {(e.output, e.argument) for e in caught.value.wrong} == {("output 1[0]", "state[2][0][0]")}
+    with pytest.raises(WrongGradient) as again:
+        exec(reproduction(caught.value), {"fn": step})
+    assert again.value.wrong == caught.value.wrong
+
+
+def test_arguments_of_what_has_no_signature_are_numbered():
+    class Opaque:
+        __signature__ = "not to be read"
+
+        def __call__(self, x, y):
+            return x * wrong_by(2)(y)
+
+    with pytest.raises(WrongGradient) as caught:
+        gradcheck(Opaque(), [leaf(2.0), leaf(3.0)])
+    assert {e.argument for e in caught.value.wrong} == {"inputs[1][0]"}
+    assert str(caught.value).startswith("gradcheck: the gradient of Opaque is wrong")
 
 
 def test_a_module_brings_its_parameters():

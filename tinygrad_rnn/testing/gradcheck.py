@@ -33,7 +33,7 @@ def gradcheck(
 ) -> Checked:
     """Compare the gradients of `fn(*inputs)` with its derivatives; a WrongGradient if they differ.
 
-    Checked are the float64 tensors that require a gradient among `inputs` (also inside tuples) and among
+    Checked are the float64 tensors that require a gradient among `inputs` (nested ones too) and among
     `parameters`: what fn reads without being given it, a module or tensors. An argument, or all outputs
     together, of at most `limit` (48) numbers are looked at entry by entry; larger ones along `directions`
     (3) random directions, drawn from `seed`.
@@ -114,9 +114,9 @@ def _named(fn: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str,
 def _inside(name: str, x: Any) -> Iterator[tuple[str, Tensor]]:
     if isinstance(x, Tensor):
         yield name, x
-    elif isinstance(x, (tuple, list)):
-        for i, part in enumerate(x):
-            yield from _inside(f"{name}[{i}]", part)
+    elif isinstance(x, (tuple, list, Mapping)):
+        for key, part in x.items() if isinstance(x, Mapping) else enumerate(x):
+            yield from _inside(f"{name}[{key!r}]", part)
 
 
 def _named_parameters(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:

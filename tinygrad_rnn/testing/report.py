@@ -11,7 +11,7 @@ import numpy as np
 
 from ..autograd import GradcheckError
 from ..tensor import Tensor
-from .probe import Probe
+from .probe import Probe, tensors_in
 
 PRINTED = 1000  # numbers of one tensor that are still printed
 
@@ -97,7 +97,7 @@ def pattern(wrong: Sequence[Entry]) -> str:
 def reproduction(what: str, probe: Probe) -> list[str]:
     """Lines of Python that call the check again on the same numbers."""
     names = [f"x{i}" for i in range(len(probe.inputs))]
-    given = {id(t) for x in probe.inputs for t in _leaves(x)}
+    given = {id(t) for t in tensors_in(probe.inputs)}
     lines = [
         "import tinygrad_rnn as tg",
         "from math import inf, nan",
@@ -113,12 +113,6 @@ def reproduction(what: str, probe: Probe) -> list[str]:
         )
     more = ", parameters=..." if parameters else ""
     return [*lines, f"{what}(fn, [{', '.join(names)}]{more})  # fn: {probe.name}"]
-
-
-def _leaves(x: Any) -> list[Tensor]:
-    if isinstance(x, (tuple, list)):
-        return [t for part in x for t in _leaves(part)]
-    return [x] if isinstance(x, Tensor) else []
 
 
 def code(value: Any) -> str:
