@@ -43,8 +43,9 @@ def broken(check, *arguments, **options):
         (tg.cumsum, lambda x, dim: np.cumsum(x, dim), [[X]], {"dim": 1}),
         (tg.max, lambda x, dim: (x.max(dim), x.argmax(dim)), [[X]], {"dim": 0}),
         (tg.where, np.where, [[X > 0, X, normal(4)]], {}),
+        (tg.flip, np.flip, [[X, 0], [X, (0, 1)]], {}),
     ],
-    ids=["tanh", "mul", "matmul", "cumsum", "max", "where"],
+    ids=["tanh", "mul", "matmul", "cumsum", "max", "where", "flip"],
 )
 def test_a_right_operation_keeps_every_law(fn, reference, examples, static):
     verdict = check_op(fn, reference, *examples, **static)
@@ -146,6 +147,16 @@ def test_an_operation_that_writes_into_its_input():
     names, told = broken(check_op, writes, np.tanh, [X], laws=["nothing_is_written"])
     assert names == ["nothing_is_written"]
     assert "argument 0, afterwards," in told
+
+
+def test_an_engine_that_hands_out_its_own_memory_is_noticed(monkeypatch):
+    monkeypatch.setattr(operations, "grad", lambda ys, leaves, *_, **__: [tg.Tensor(x.array) for x in leaves])
+    _, told = broken(check_op, tg.mul, np.multiply, [X, 2], laws=["nothing_is_written"])
+    assert "gradient 0 shares memory with argument 0" in told
+    seen = tg.Tensor(normal(3, 4))
+    monkeypatch.setattr(operations, "grad", lambda ys, leaves, *_, **__: [seen for _ in leaves])
+    _, told = broken(check_op, tg.mul, np.multiply, [X, X], laws=["nothing_is_written"])
+    assert "gradient 1 shares memory with gradient 0" in told
 
 
 def test_the_call_that_reproduces_it_is_printed():
@@ -311,6 +322,13 @@ class EatsGradients(optim.SGD):
         return loss
 
 
+class DropsGradients(optim.SGD):
+    def step(self, closure=None):
+        loss = super().step(closure)
+        self.zero_grad()
+        return loss
+
+
 class SaysNothing(optim.SGD):
     def step(self, closure=None):
         return 0.0 * super().step(closure)
@@ -349,6 +367,7 @@ class KeepsGradients(optim.SGD):
         (DecaysAll, "what_has_no_gradient_stays", "the parameter without a gradient"),
         (Moves, "it_writes_parameters_in_place", "W has moved to other memory"),
         (EatsGradients, "it_writes_parameters_in_place", "the gradient of W, after the step,"),
+        (DropsGradients, "it_writes_parameters_in_place", "the gradient of W is gone"),
         (SaysNothing, "it_writes_parameters_in_place", "what step returns"),
         (InSecret, "an_old_graph_refuses_to_run", "ran on the new ones"),
         (NeverStarts, "an_old_graph_refuses_to_run", "the first step changed nothing"),

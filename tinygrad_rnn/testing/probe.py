@@ -96,13 +96,12 @@ class Probe:
 
     def place(self, i: int) -> str:
         """Entry `i` of the vector of outputs, as the caller knows it."""
-        for k, y in enumerate(self.outputs):
-            if i < y.numel():
-                where = ", ".join(str(int(n)) for n in np.unravel_index(i, y.shape)) if y.shape else ""
-                output = "output" if len(self.outputs) == 1 else f"output {k}"
-                return f"{output}[{where}]" if where else output
-            i -= y.numel()
-        raise IndexError(i)
+        ends = np.cumsum([y.numel() for y in self.outputs])
+        k = int(np.searchsorted(ends, i, side="right"))
+        y = self.outputs[k]
+        where = ", ".join(str(int(n)) for n in np.unravel_index(i - ends[k] + y.numel(), y.shape))
+        output = "output" if len(self.outputs) == 1 else f"output {k}"
+        return f"{output}[{where}]" if where else output
 
     def at(self, leaf: Tensor, array: Array) -> Array:
         """All outputs when `leaf` holds `array`."""
