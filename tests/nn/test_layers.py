@@ -67,17 +67,21 @@ def test_from_pretrained_shares_rows_and_draws_nothing():
     layer = nn.Embedding.from_pretrained(rows, padding_idx=-1)
     assert tg.rand(1).item() == (tg.manual_seed(3), tg.rand(1).item())[1]
     assert not layer.weight.requires_grad and layer.padding_idx == 4
-    options = (layer.max_norm, layer.norm_type, layer.scale_grad_by_freq, layer.sparse)
-    assert options == (None, 2.0, False, False)  # what scripts hand on when they drop whole words
-    layer.max_norm = 1.0
-    with pytest.raises(NotImplementedError, match="max_norm"):
-        layer(tg.tensor([0]))
     np.testing.assert_array_equal(layer.weight.numpy(), rows.numpy())
     rows[1] = 9.0
     assert layer(tg.tensor(1)).tolist() == [9, 9]
     trained = nn.Embedding.from_pretrained(rows, freeze=False)
     trained(tg.tensor([0, 0])).sum().backward()
     assert trained.weight.grad[0].tolist() == [2, 2]
+
+
+def test_an_embedding_has_the_options_that_scripts_hand_on():
+    layer = nn.Embedding(3, 2)
+    options = (layer.max_norm, layer.norm_type, layer.scale_grad_by_freq, layer.sparse)
+    assert options == (None, 2.0, False, False)  # what scripts hand on when they drop whole words
+    layer.max_norm = 1.0
+    with pytest.raises(NotImplementedError, match="max_norm"):
+        layer(tg.tensor([0]))
 
 
 def test_dropout_only_in_training():
