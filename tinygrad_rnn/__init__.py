@@ -4,7 +4,7 @@
 # fmt: off
 from math import e, inf, nan, pi
 
-from numpy import finfo, iinfo
+from numpy import dtype, finfo, iinfo
 
 from . import autograd, backends, cuda, nn, ops, optim, random, utils
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
@@ -26,7 +26,7 @@ from .ops import (
     as_tensor, baddbmm, bernoulli, bincount, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, bmm,
     broadcast_to, cat, ceil, chunk, clamp, clamp_max, clamp_min, clone, contiguous, cos, cumprod, cumsum,
     diag, diagonal, div, dot, einsum, empty, empty_like, eq, equal, erf, exp, expand, expand_as, expm1,
-    eye, flatten, flip, floor, from_numpy, full, full_like, gather, ge, gt, hstack, index_add,
+    eye, flatten, flip, floor, floor_divide, from_numpy, full, full_like, gather, ge, gt, hstack, index_add,
     index_select, inner, isclose, isfinite, isinf, isnan, le, lerp, linspace, log, log1p, log2, logaddexp,
     logical_and, logical_not, logical_or, logical_xor, logsumexp, lt, masked_fill, masked_select, matmul,
     max, maximum, mean, median, meshgrid, min, minimum, mm, movedim, mul, multinomial, mv, narrow, ne,
@@ -52,12 +52,11 @@ int = int32
 clip = clamp
 concat = concatenate = cat
 ger = outer
-floor_divide = ops.inputs.OPERATIONS["floor_divide"]
 numel = Tensor.numel
 
 __all__ = [
-    "autograd", "backends", "cuda", "nn", "ops", "optim", "random", "utils", "compile", "device", "load",
-    "save", "LoadError", "Size", "Tensor", "Generator", "default_generator", "get_rng_state",
+    "autograd", "backends", "cuda", "nn", "ops", "optim", "random", "utils", "compile", "device", "dtype",
+    "load", "save", "LoadError", "Size", "Tensor", "Generator", "default_generator", "get_rng_state",
     "initial_seed", "manual_seed", "seed", "set_rng_state", "enable_grad", "inference_mode",
     "is_grad_enabled", "no_grad", "set_grad_enabled", "bool", "double", "float", "float16", "float32",
     "float64", "half", "int", "int8", "int16", "int32", "int64", "long", "short", "uint8",

@@ -35,7 +35,8 @@ IN_PLACE = """
     add sub mul div pow neg abs exp expm1 log log1p log2 sqrt rsqrt square reciprocal sin cos tanh
     sigmoid sign floor ceil round clamp lerp xlogy zero fill copy uniform normal bernoulli random
     masked_fill scatter scatter_add index_add cumsum cumprod tril triu squeeze unsqueeze transpose t
-    relu requires_grad detach addcmul addcdiv clamp_min clamp_max
+    relu requires_grad detach addcmul addcdiv clamp_min clamp_max floor_divide remainder bitwise_and
+    bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_xor logical_not
 """
 
 

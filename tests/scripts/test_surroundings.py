@@ -158,3 +158,11 @@ def test_a_result_with_a_graph_cannot_be_copied_whole():
 def test_layers_know_their_names():
     assert [nn.LSTM(1, 1).mode, nn.GRU(1, 1).mode, nn.RNN(1, 1).mode] == ["LSTM", "GRU", "RNN_TANH"]
     assert nn.RNN(1, 1, nonlinearity="relu").mode == "RNN_RELU"
+
+
+def test_annotations_of_types():
+    def zeros(n: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return torch.zeros(n, dtype=dtype)
+
+    assert isinstance(zeros(2).dtype, torch.dtype) and isinstance(torch.long, torch.dtype)
+    assert isinstance(zeros(2).size(), torch.Size) and isinstance(zeros(2).device, torch.device)

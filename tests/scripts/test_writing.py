@@ -1,5 +1,7 @@
 """How scripts write into tensors: through views, into leaves under no_grad, and into results with a graph."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -154,3 +156,25 @@ def test_a_plain_tensor_in_place_of_a_weight():
         net(x)[0].sum().backward()
         assert raw.grad.abs().sum() > 0
     assert "weight_hh_l0" not in net.state_dict() and len(list(net.parameters())) == 3
+
+
+@pytest.mark.parametrize(
+    "change, left, right, expected",
+    [
+        (operator.iadd, [5, 7], [1, 2], [6, 9]),
+        (operator.isub, [5, 7], [1, 2], [4, 5]),
+        (operator.imul, [5, 7], [1, 2], [5, 14]),
+        (operator.ifloordiv, [5, 7], [1, 2], [5, 3]),
+        (operator.imod, [5, 7], [2, 4], [1, 3]),
+        (operator.ipow, [5, 7], [1, 2], [5, 49]),
+        (operator.iand, [True, True], [True, False], [True, False]),
+        (operator.ior, [False, False], [True, False], [True, False]),
+        (operator.ixor, [True, True], [True, False], [False, True]),
+    ],
+)
+def test_augmented_assignment_writes_the_memory_that_others_see(change, left, right, expected):
+    """A mask of finished sequences, `done |= token == end`, may be held in two places."""
+    kept = torch.tensor(left)
+    same = kept
+    changed = change(kept, torch.tensor(right))
+    assert changed is same and same.tolist() == expected

@@ -133,9 +133,9 @@ _add = binary("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, "
 _sub = binary("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g, "a - b", NUMBERS)
 mul = binary("mul", np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a, "a b")
 _div = binary("div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * (y / b), "a / b", FLOATS)
-_floor_div = binary("floor_divide", lambda a, b: np.floor_divide(a, _divisor(b)),
-                    lambda g, _y, _a, _b: np.zeros_like(g), lambda g, _y, _a, _b: np.zeros_like(g),
-                    "⌊a/b⌋; its derivative is 0", NUMBERS)
+floor_divide = binary("floor_divide", lambda a, b: np.floor_divide(a, _divisor(b)),
+                      lambda g, _y, _a, _b: np.zeros_like(g), lambda g, _y, _a, _b: np.zeros_like(g),
+                      "⌊a/b⌋; its derivative is 0", NUMBERS)
 remainder = binary("remainder", lambda a, b: np.remainder(a, _divisor(b)),
                    lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * np.floor(a / b), "a - b ⌊a/b⌋", NUMBERS)
 _power = binary("pow", np.power, lambda g, _y, a, b: g * (b * np.power(a, np.where(b == 0, 1, b - 1))),
@@ -211,11 +211,11 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return _div(input, other)
     if rounding_mode == "floor":
-        return _floor_div(input, other)
+        return floor_divide(input, other)
     if rounding_mode != "trunc":
         raise ValueError(f"div: rounding_mode is None, 'floor' or 'trunc', not {rounding_mode!r}")
     a, b = matched("div", input, other)
-    return sign(a) * sign(b) * _floor_div(abs(a), abs(b))
+    return sign(a) * sign(b) * floor_divide(abs(a), abs(b))
 
 
 def pow(input: Any, exponent: Any) -> Tensor:
@@ -308,7 +308,7 @@ ARITHMETIC = {
     "sub": _sub,
     "mul": mul,
     "truediv": _div,
-    "floordiv": _floor_div,
+    "floordiv": floor_divide,
     "mod": remainder,
     "pow": pow,
 }

@@ -22,15 +22,27 @@ from .index import assign, change, refuse_leaf
 from .inputs import cast, named
 
 IN_PLACE = {
-    elementwise: """abs add addcdiv addcmul ceil clamp clamp_max clamp_min cos div erf exp expm1 floor lerp
-        log log1p log2 mul neg pow reciprocal relu remainder round rsqrt sigmoid sign sin sqrt square sub tanh
-        xlogy""",
+    elementwise: """abs add addcdiv addcmul bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp
+        clamp_max clamp_min cos div erf exp expm1 floor floor_divide lerp log log1p log2 logical_and
+        logical_not logical_or logical_xor mul neg pow reciprocal relu remainder round rsqrt sigmoid sign sin
+        sqrt square sub tanh xlogy""",
     index: "index_add masked_fill scatter scatter_add",
     reduce: "cumprod cumsum",
     shape: "tril triu",
 }
 RESHAPING = {shape: "squeeze t transpose unsqueeze"}
-OPERATORS = {"add": "add_", "sub": "sub_", "mul": "mul_", "truediv": "div_", "pow": "pow_"}  # += and its like
+OPERATORS = {  # += and its like
+    "add": "add_",
+    "sub": "sub_",
+    "mul": "mul_",
+    "truediv": "div_",
+    "floordiv": "floor_divide_",
+    "mod": "remainder_",
+    "pow": "pow_",
+    "and": "bitwise_and_",
+    "or": "bitwise_or_",
+    "xor": "bitwise_xor_",
+}
 
 
 def write(tensor: Tensor, values: Tensor) -> Tensor:
