@@ -138,6 +138,8 @@ class Sum:
             self.add_placed(d)
         elif kind is Product:
             self.products.append(d)
+        elif kind is Sum:
+            self.add_dense(d.total())
         elif kind is Part:
             self.parts = {} if self.parts is None else self.parts
             self.parts[d.k] = self.parts[d.k] + d.g if d.k in self.parts else d.g
@@ -185,6 +187,13 @@ class Sum:
             self.products = []
             self.owned = self.dense.__class__ is np.ndarray
         return self.dense
+
+
+def owned(g: Any) -> Sum:
+    """An array that nobody else holds, as a sum: it need not be copied to be kept."""
+    total = Sum(g.shape)
+    total.dense, total.owned = g, True
+    return total
 
 
 def product(a: list[Any], g: list[Any]) -> Any:

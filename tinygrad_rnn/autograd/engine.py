@@ -16,7 +16,7 @@ from ..tensor import Tensor, method
 from .contributions import Product, Sum, fit, is_advanced, product
 from .gradmode import mode, set_grad_enabled
 from .hooks import RemovableHandle as RemovableHandle
-from .hooks import accumulate, call_hooks, own, retains, visit
+from .hooks import accumulate, call_hooks, own, retains, value_of, visit
 from .primitive import Node, as_tensor, check_finite
 
 Key = Any  # what a gradient belongs to: a Node, or a leaf Tensor
@@ -57,7 +57,8 @@ def run(
 ) -> dict[Key, Any]:
     """The gradients of `targets` (default: of every leaf), given the gradient `seeds[k]` of each root.
 
-    With `create`, gradients are tensors and the rules are recorded; else they are arrays.
+    With `create`, gradients are tensors and the rules are recorded; else they are arrays. One of a leaf may
+    be a Sum, which knows whether its array has to be copied to be kept.
     """
     nodes = newest_last(roots, targets)
     wanted = None if targets is None else {*targets, *nodes}
@@ -84,9 +85,9 @@ def run(
             node.parents, node.inputs, node.output, node.static, node.memories = None, (), None, None, ()
     for leaf, g in held.items():
         if targets is None or leaf in targets:
-            found[leaf] = g.total() if g.__class__ is Sum else g
+            found[leaf] = g
             if anomaly:
-                check_finite(found[leaf], "the sum of the gradients of a leaf", "backward")
+                check_finite(value_of(g), "the sum of the gradients of a leaf", "backward")
     return found
 
 
@@ -140,6 +141,9 @@ def line_of(node: Node) -> str:
 def contribute(held: dict[Key, Any], key: Key, d: Any) -> None:
     """Add `d` to the gradient of `key`."""
     total = held.get(key)
+    if total is None and d.__class__ is Sum:
+        held[key] = d
+        return
     if total.__class__ is not Sum:
         before, total = total, Sum(key.shape)
         held[key] = total

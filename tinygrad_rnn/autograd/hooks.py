@@ -12,8 +12,18 @@ from .contributions import Sum
 from .primitive import Node
 
 
+def value_of(g: Any) -> Any:
+    """A gradient, its sum made if that was still to be done."""
+    return g.total() if g.__class__ is Sum else g
+
+
 def own(g: Any, dtype: Any) -> Any:
     """The gradient `g` as a tensor that shares memory with nothing; recorded if `g` is."""
+    if g.__class__ is Sum:
+        total = g.total()
+        if g.owned and total.dtype == dtype:
+            return Tensor(total)
+        g = total
     if isinstance(g, Tensor) and g.requires_grad:
         return np.copy(g)
     return Tensor(np.array(getattr(g, "array", g), dtype))
@@ -23,7 +33,9 @@ def accumulate(tensor: Tensor, g: Any) -> None:
     """Add a gradient to `tensor.grad`, which shares memory with nothing else."""
     if tensor.grad is None:
         tensor.grad = own(g, tensor.dtype)
-    elif isinstance(g, Tensor) and (g.requires_grad or tensor.grad.requires_grad):
+        return
+    g = value_of(g)
+    if isinstance(g, Tensor) and (g.requires_grad or tensor.grad.requires_grad):
         tensor.grad = tensor.grad + g
     else:
         tensor.grad.array += getattr(g, "array", g)
@@ -32,7 +44,10 @@ def accumulate(tensor: Tensor, g: Any) -> None:
 
 def call_hooks(hooks: dict[int, Any] | None, g: Any) -> Any:
     """What the gradient becomes after every hook had it."""
-    for hook in list((hooks or {}).values()):
+    if not hooks:
+        return g
+    g = value_of(g)
+    for hook in list(hooks.values()):
         changed = hook(g if isinstance(g, Tensor) else Tensor(g.copy()))
         if changed is None:
             continue
@@ -47,7 +62,7 @@ def call_hooks(hooks: dict[int, Any] | None, g: Any) -> Any:
 def visit(node: Node, g: Any) -> Any:
     """The gradient of a node's output, after its hooks; the tensor that retains it is given it."""
     extras = node.extras or {}
-    g = call_hooks(extras.get("hooks"), g.total() if g.__class__ is Sum else g)
+    g = call_hooks(extras.get("hooks"), value_of(g))
     tensor = extras["retain"]() if "retain" in extras else None
     if tensor is not None:
         accumulate(tensor, g)
