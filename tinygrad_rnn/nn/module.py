@@ -42,7 +42,7 @@ class Module(Registry, Hooked):
 
     def __init__(self) -> None:
         super().__init__()
-        self.training = True
+        vars(self)["training"] = True
 
     # --- what is inside
 

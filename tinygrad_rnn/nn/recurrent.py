@@ -185,7 +185,10 @@ class RNNBase(Recurrent):
         return [[next(cells) for _ in range(width)] for width in self.widths]
 
     def _cell(self, names: dict[str, str]) -> Cell:
-        weights = {there: getattr(self, here) for there, here in names.items()}
+        own = self._parameters
+        weights = {  # a plain tensor may stand in a parameter's place
+            there: own[here] if here in own else getattr(self, here) for there, here in names.items()
+        }
         absent = {} if self.bias else {"bias_ih": None, "bias_hh": None}
         return self.cell.over(**weights, **absent, **self._options())  # type: ignore[no-any-return]
 
@@ -219,7 +222,7 @@ class RNNBase(Recurrent):
         batch = () if alone else (input.batch_size if packed else data.shape[1 - time],)
         states = [None] * sum(self.widths) if hx is None else self._split(hx, batch)
         output, last = self.run(xs, states, lengths, mask)
-        state = each(lambda *s: stack(s), *last)
+        state = each(lambda *s: stack(s) if len(s) > 1 else s[0].unsqueeze(0), *last)
         return (output.squeeze(1 - time), each(lambda s: s.squeeze(1), state)) if alone else (output, state)
 
     def _split(self, hx: Any, batch: tuple[int, ...]) -> list[State]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from functools import wraps
+from operator import index
 from typing import Any, TypeVar
 
 import numpy as np
@@ -166,6 +167,7 @@ def sizes_of(name: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
     """Integers given as `f(2, 3)` or `f((2, 3))`."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    if not all(hasattr(n, "__index__") for n in sizes):
-        raise TypeError(f"{name}: expected integers, got {sizes}")
-    return tuple(int(n) for n in sizes)
+    try:
+        return tuple(map(index, sizes))
+    except TypeError:
+        raise TypeError(f"{name}: expected integers, got {sizes}") from None
