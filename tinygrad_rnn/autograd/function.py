@@ -65,13 +65,25 @@ class Context:
         return self._output(Tensor(array), origin)
 
     def _output(self, x: Tensor, k: int) -> Tensor:
-        """Make `x` output number `k` of this run."""
         hub: Tensor = as_tensor(np.empty(0), self._node())
-        record(_select, [hub], [None], {"k": k}, x)
+        record(OUTPUT, [hub], [None], {"k": k}, x)
         return x
 
 
-_select = Primitive("output", lambda y: y, [lambda g, _y, _x, *, k: Part(k, g)])
+OUTPUT = Primitive("output", lambda y: y, [lambda g, _y, _x, *, k: Part(k, g)])
+
+
+def attach(primitive: Primitive, inputs: Any, kept: list[Any], static: dict[str, Any], outputs: Any) -> Node:
+    """Make all floating-point `outputs` results of one run of a primitive; None stands for one that is not.
+
+    Its rule is given the gradients of those outputs that matter, a dict by number, and what is `kept`.
+    """
+    hub = Tensor(np.empty(0))
+    record(primitive, inputs, kept, static, hub)
+    for k, x in enumerate(outputs):
+        if isinstance(x, Tensor) and x.dtype.kind in "fc":
+            record(OUTPUT, [hub], [None], {"k": k}, x)
+    return hub.node  # type: ignore[no-any-return]
 
 
 class Function:
@@ -137,13 +149,9 @@ class Function:
         if "_way_back" not in cls.__dict__:
             rule: Any = lambda g, _y, *_inputs, ctx: cls._shares(ctx, g, _inputs)  # noqa: E731
             cls._way_back = Primitive(cls.__name__, cls.forward, [rule], variadic=True)
-        hub = Tensor(np.empty(0))
-        record(cls._way_back, args, list(args), {"ctx": ctx}, hub)
-        ctx._node = ref(hub.node)
+        live = [None if any(x is c for c in ctx._constant) else x for x in outputs]
+        ctx._node = ref(attach(cls._way_back, args, list(args), {"ctx": ctx}, live))
         ctx._likes = [(x.shape, x.dtype) if isinstance(x, Tensor) else None for x in outputs]
-        for k, x in enumerate(outputs):
-            if isinstance(x, Tensor) and x.dtype.kind in "fc" and not any(x is c for c in ctx._constant):
-                ctx._output(x, k)
 
     @classmethod
     def _shares(cls, ctx: Any, parts: dict[int, Any], inputs: tuple[Any, ...]) -> list[Any]:

@@ -9,7 +9,7 @@ The way from a cell's `step` to that program, a file for each stage, to be read 
     trace.py     run the step on symbols, and the engine's backward on what came out
     fission.py   take out of the time loop what no step has to wait for
     storage.py   decide in which memory each value lives
-    emit.py      write it down as NumPy source
+    emit.py      write it down as NumPy source (with statements.py, operands.py, numpy_text.py)
     program.py   run it, as one node of an eager graph
 """
 
@@ -31,7 +31,7 @@ from ..nn.loop import unroll
 from ..nn.module import Module
 from ..nn.recurrent import Recurrent
 from ..tensor import Tensor
-from .program import Call, Program, Unrolled, run_forward
+from .program import Call, Program, run_forward, run_recorded
 from .symbols import Untraceable
 from .trace import flat, members, unflat
 
@@ -178,7 +178,7 @@ class Compiled(Recurrent):
             B=len(flat(state)[0]),
         )
         if program.backward:
-            found = Unrolled.apply(call, *inputs)
+            found = run_recorded(call, inputs)
         else:
             lease, arrays = run_forward(call, [t.array for t in inputs])
             lease.end()
@@ -224,12 +224,15 @@ class Compiled(Recurrent):
 
 
 PLAIN = (bool, int, float, str, type(None))
+BOOKS = vars(Module()).keys() - {"training"}  # what every module keeps for itself
 
 
 def plain_state(module: Module) -> Any:
     """The attributes of a cell and its parts that are no tensors: what `step` may branch on, or call."""
     own = []
     for name, x in vars(module).items():
+        if name in BOOKS:
+            continue
         if isinstance(x, (list, set, dict)):
             inside = [*x, *x.values()] if isinstance(x, dict) else x
             own.append((name, repr(x) if all(isinstance(i, PLAIN) for i in inside) else None))

@@ -4,7 +4,7 @@
     w = program.memory.lease(sizes, B)        a set of buffers that nobody else uses now
     program.run.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
 
-In an eager graph one run of a layer is one node, `Unrolled`. Its buffers are given back after backward, or
+In an eager graph one run of a layer is one node, `UNROLLED`. Its buffers are given back after backward, or
 when the node dies. A second backward through it, or one with `create_graph`, computes anew what it needs.
 """
 
@@ -20,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.contributions import owned
 from ..autograd.engine import grad
-from ..autograd.function import Function
+from ..autograd.function import attach
 from ..autograd.gradmode import enable_grad, mode
+from ..autograd.primitive import Primitive
 from ..nn.cells import Cell
 from ..nn.loop import unroll
 from ..tensor import Tensor
@@ -33,7 +35,7 @@ from .spots import fits_last
 from .storage import Storage
 from .trace import flat, members, trace, twin_of, unflat
 
-HOIST = 16 * 1024  # bytes of one step's state below which elementwise work is done for all steps at once
+HOIST = 8 * 1024  # bytes of one step's state up to which elementwise work is done for all steps at once
 _number = count(1)
 
 
@@ -117,13 +119,15 @@ class Program:
 
 
 class Call(SimpleNamespace):
-    """What `Unrolled` has to know: the program, the cell, the steps' sizes, the form of the state."""
+    """One run of a layer: the program, the cell, the steps' sizes, the form of the state, its buffers."""
 
     program: Program
     cell: Cell
     sizes: Any
     reverse: bool
     state: Any
+    B: int
+    lease: Lease | None
 
 
 def run_forward(call: Any, arrays: list[Any]) -> tuple[Lease, Any]:
@@ -134,58 +138,64 @@ def run_forward(call: Any, arrays: list[Any]) -> tuple[Lease, Any]:
         return lease, program.run.forward(lease.w, *arrays, *program.brought)
 
 
-class Unrolled(Function):
-    """A cell run over time, as one operation on x, the initial states and the parameters."""
-
-    @staticmethod
-    def forward(ctx: Any, call: Any, *tensors: Tensor) -> Any:
-        """Outputs, then last states."""
-        ctx.call = call
-        ctx.lease, found = run_forward(call, [t.array for t in tensors])
-        ctx.set_materialize_grads(False)
-        ctx.like = [(a.shape, a.dtype) for a in found]
-        ctx.save_for_backward(*tensors)
-        outputs = tuple(Tensor(a) for a in found)
-        for t in outputs:
-            t.memory.shared = False
-        ctx.mark_non_differentiable(*(t for t in outputs if t.dtype.kind != "f"))
-        return outputs
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        """The gradients of x, states and parameters."""
-        call, tensors = ctx.call, ctx.saved_tensors
-        if mode.enabled:
-            return (None, *eager_gradients(call, tensors, gradients, ctx.needs_input_grad[1:]))
-        arrays = [t.array for t in tensors]
-        lease, ctx.lease = ctx.lease, None
-        if lease is None:
-            lease, _ = run_forward(call, arrays)
-        program, step = call.program, call.program.step
-        states = len(step.states)
-        given = [
-            np.broadcast_to(np.zeros((), d), s) if g is None else g.array
-            for g, (s, d) in zip(gradients, ctx.like)
-        ]
-        with np.errstate(over="ignore"):
-            found = iter(
-                program.run.backward(lease.w, *given, arrays[0], *arrays[1 + states :], *program.brought)
-            )
-        lease.end()
-        shares = [None if step.d_x is None else next(found)]
-        shares += [None if d is None else next(found) for d in step.d_nexts]
-        by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
-        shares += [by_path.get(path) for path in program.names]
-        needs = ctx.needs_input_grad[1:]
-        return (
-            None,
-            *(Tensor(np.asarray(g)) if g is not None and need else None for g, need in zip(shares, needs)),
-        )
+def run_recorded(call: Call, inputs: list[Tensor]) -> list[Tensor]:
+    """Outputs, then last states, as results of one node."""
+    arrays = [t.array for t in inputs]
+    call.lease, found = run_forward(call, arrays)
+    outputs = [fresh(a) for a in found]
+    attach(UNROLLED, inputs, arrays, {"call": call}, outputs)
+    return outputs
 
 
-def eager_gradients(call: Any, tensors: Any, gradients: Any, needs: Any) -> list[Any]:
+def fresh(array: Any) -> Tensor:
+    """A tensor of an array that nobody else holds."""
+    tensor = Tensor(array)
+    tensor.memory.shared = False
+    return tensor
+
+
+def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[Any]:
+    """The gradients of x, states and parameters, from those of the outputs and last states that matter."""
+    program, step = call.program, call.program.step
+    results = [*step.ys, *step.nexts]
+    if mode.enabled:
+        return eager_gradients(call, inputs, [parts.get(k) for k in range(len(results))])
+    lease, call.lease = call.lease, None
+    if lease is None:  # a second backward
+        lease, _ = run_forward(call, list(inputs))
+    rows = [len(inputs[0])] * len(step.ys) + [call.B] * len(step.nexts)
+    given = [
+        parts[k] if k in parts else np.zeros((n, *v.shape[1:]), v.dtype)
+        for k, (n, v) in enumerate(zip(rows, results))
+    ]
+    weights = inputs[1 + len(step.states) :]
+    with np.errstate(over="ignore"):
+        found = iter(program.run.backward(lease.w, *given, inputs[0], *weights, *program.brought))
+    lease.end()
+    shares = [None if step.d_x is None else next(found)]
+    shares += [None if d is None else next(found) for d in step.d_nexts]
+    by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
+    shares += [by_path.get(path) for path in program.names]
+    return kept(shares)
+
+
+def kept(shares: list[Any]) -> list[Any]:
+    """Gradients that the program made need no copy to be kept, unless one array stands for two parameters."""
+    places = [id(g) for g in shares]
+    return [
+        owned(g) if isinstance(g, np.ndarray) and g.base is None and places.count(id(g)) == 1 else g
+        for g in shares
+    ]
+
+
+UNROLLED = Primitive("Unrolled", run_forward, [way_back], variadic=True)
+
+
+def eager_gradients(call: Any, inputs: Any, gradients: Any) -> list[Any]:
     """The same gradients by running the cell eagerly, with a graph of their own."""
     states = len(flat(call.state))
+    needs = [isinstance(t, Tensor) and t.requires_grad for t in inputs]
+    tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in inputs]
     with enable_grad():
         copies = [t.clone() if need else t for t, need in zip(tensors, needs)]
         originals = members(call.cell)
