@@ -398,8 +398,8 @@ def test_a_compiled_lstm_reads_like_its_cell() -> None:
     compiled = tg.compile(nn.LSTM(4, 5))
     compiled(tg.randn(3, 2, 4))[0].sum().backward()
     for line in (
-        "np.multiply(f, c, out=",
-        "np.multiply(d_c, f, out=d_c",
+        "multiply(f, c, out=",
+        "multiply(d_c, f, out=d_c",
         "# --- the loop",
         "c' = f ∘ c + i ∘ g",
     ):

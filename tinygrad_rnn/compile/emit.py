@@ -1,148 +1,24 @@
-"""Emit: a plan, and where its values live, as NumPy source.
+"""Emit: a plan, and where its values live, as a module of NumPy source.
 
-    row v = mul(d_h, s), v at d_a[t]      becomes      np.multiply(d_h, s, out=d_a)
-
-The program has three functions: `workspace` allocates the buffers and makes, once for a shape, the views that
-the loop uses at each step; `forward` and `backward` fill them. In the loop a name is a view of this step.
+It has three functions: `workspace` allocates the buffers and makes, once for a shape, the views that the loop
+uses at each step; `forward` and `backward` fill them (statements.py writes what stands in them). Functions of
+NumPy are imported by name, `add(u, a, out=a)`, which a loop of small steps feels.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from .lines import External, Line, merged
-from .numpy_text import ERF, PRODUCTS, ROWS, SIGMOID, call, wrapped
-from .operands import Operands
-from .spots import Buffer, Spot, slices_of
+from .lines import External
+from .numpy_text import NAMES, ROWS, wrapped
+from .spots import Buffer
+from .statements import Statements
 from .symbols import Value
 
 
-class Emitter(Operands):
+class Emitter(Statements):
     """The source of one plan."""
-
-    # --- one part
-
-    def lines_of(self, values: list[Value], consts: list[str], fixed: bool) -> list[Line]:
-        """The calls of a part of the program. `fixed`: also the copies at the end of a step."""
-        found = []
-        for v in values:
-            if v.kind != "row" or self.storage.is_view(v):
-                continue
-            out = self.storage.spot(v)
-            if v.op in ("place", "cat") and (cuts := slices_of(v)) and out.chain == "":
-                for piece, (lo, hi) in zip(v.args, cuts):
-                    start = out.lo or 0
-                    target = Spot(out.buffer, out.which, start + lo, start + hi)
-                    source = self.arg(piece, consts, v)
-                    if source != target:
-                        found.append(Line("copy", (source,), target, {}, v))
-                continue
-            args = [self.arg(a, consts, v) for a in v.args]
-            if v.op == "matmul" and self.last:
-                args = [self.transposed(v.args[1], consts), args[0]]
-            found.append(Line(str(v.op), tuple(args), out, v.static, v))
-        return found
-
-    def part(self, parts: dict[str, list[Value]], name: str, consts: list[str]) -> list[str]:
-        """The statements of a part that runs over all steps at once."""
-        out = []
-        for line in merged(self.lines_of(parts[name], consts, False)):
-            args = [a if isinstance(a, str) else self.all_text(a) for a in line.args]
-            if line.op == "matmul" and self.last:
-                self.helpers["products"] = PRODUCTS
-                out.append(f"products({args[0]}, {args[1]}, out={self.whole(line.out)})")
-            else:
-                out += self.say(line, args, self.whole(line.out))
-        return out
-
-    def say(self, line: Line, args: list[str], out: str) -> list[str]:
-        """A line as source."""
-        if line.op in ("sigmoid", "erf"):
-            self.helpers[line.op] = SIGMOID if line.op == "sigmoid" else ERF
-        return call(line.op, args, line.static, out, self.last)
-
-    # --- the loop
-
-    def loop(self, way: str, consts: list[str]) -> tuple[list[str], list[str]]:
-        """(statements before the loop, the loop itself)."""
-        parts = self.plan.forward if way == "forward" else self.plan.back
-        lines = merged(self.lines_of(parts["loop"], consts, True))
-        for after, target in self.storage.ends[way]:
-            source = "0" if after is None else self.storage.spot(after)
-            lines.append(Line("copy", (source,), target, {}, after))
-        locals_: dict[Any, str] = {}
-        views, fixed, externals = [], [], {}
-        used = [s for line in lines for s in (*line.args, line.out) if isinstance(s, Spot)]
-        for s in dict.fromkeys(used):
-            locals_[s] = name = self.unique(self.local_name(s, way))
-            if self.last and s.buffer.scope in ("step", "live"):
-                fixed.append((name, self.at_step(s)))
-            else:
-                views.append((name, self.at_step(s)))
-        body = []
-        for line in lines:
-            args = []
-            for a in line.args:
-                if isinstance(a, External):
-                    externals[a.base] = f"{self.external_names[a.base]}_t"
-                    cut = "" if a.lo is None else f"[{a.lo}:{a.hi}]" if self.last else f"[:, {a.lo}:{a.hi}]"
-                    args.append(externals[a.base] + cut + a.chain)
-                else:
-                    args.append(locals_[a] if isinstance(a, Spot) else a)
-            body += self.say(line, args, locals_[line.out])
-        self.loop_views[way] = views
-        return self.loop_text(way, views, fixed, externals, body)
-
-    def loop_text(
-        self, way: str, views: Any, fixed: Any, externals: dict[int, str], body: list[str]
-    ) -> tuple[list[str], list[str]]:
-        """The loop's header and body."""
-        before = [f"{name} = {text}" for name, text in fixed]
-        backwards = (way == "back") != self.reverse
-        targets, sources = [], []
-        for base, name in externals.items():
-            outer = self.external_names[base]
-            if self.last:
-                source = f"{outer}_columns[::-1]" if backwards else f"{outer}_columns"
-            else:
-                source = f"[{outer}[s:e] for s, e in w.blocks{'[::-1]' if way == 'back' else ''}]"
-            targets.append(name)
-            sources.append(source)
-        names = ", ".join(name for name, _ in views) + ("," if len(views) == 1 else "")
-        steps = f"w.{way}_steps"
-        if externals:
-            head = (
-                f"for (({names}), {', '.join(targets)}) in zip({steps}, {', '.join(sources)}):"
-                if views
-                else f"for _, {', '.join(targets)} in zip({steps}, {', '.join(sources)}):"
-            )
-        else:
-            head = f"for {f'({names})' if len(names) > 90 else names or '_'} in {steps}:"
-        if not body:
-            return before, []
-        return before, wrapped(head) + ["    " + text for text in body]
-
-    def local_name(self, s: Spot, way: str) -> str:
-        """The name of what is written last to a spot."""
-        held = [
-            v.name
-            for v, where in s.buffer.holds
-            if (where.lo, where.hi, where.which) == (s.lo, s.hi, s.which) and v.name and not s.chain
-        ]
-        name = held[-1] if held else s.buffer.name
-        if s.buffer.scope == "history" and s.which == "next" and s.lo is None and not s.chain:
-            return f"{s.buffer.name}_next"
-        if s.buffer.scope in ("history", "live") and s.lo is None and not s.chain:
-            return s.buffer.name
-        if not held and s.lo is not None:
-            parts = [
-                v.name
-                for v, where in s.buffer.holds
-                if v.name and where.lo is not None and s.lo <= where.lo and (where.hi or 0) <= (s.hi or 0)
-            ]
-            views = list(dict.fromkeys(parts))[-3:]
-            return "_".join(views) if views else f"{name}_{s.lo}"
-        return name
 
     # --- functions
 
@@ -283,6 +159,8 @@ class Emitter(Operands):
         for b in self.storage.buffers:
             if b.holds:
                 out.append(f"    w.{b.name} = {self.allocation(b)}  # {self.comment(b)}")
+        if self.most_ones:
+            out.append(f"    w.ones = np.ones(({self.most_ones}, B), DTYPE)")
         for name, (width, dtype) in self.wide.items():
             out.append(f"    w.{name} = np.empty(({width}, T * B), {self.dtype(dtype)})")
         for way in ("forward", "back"):
@@ -328,11 +206,12 @@ class Emitter(Operands):
 
     def source(self) -> str:
         """The whole module."""
-        self.loop_views: dict[str, Any] = {}
         functions = [self.forward()]
         if self.plan.backward:
             functions.append(self.backward())
         functions.insert(0, self.workspace())
+        texts = [text.strip("\n") + "\n" for text in self.helpers.values()]
+        texts, used = by_name(texts + ["\n".join(f) + "\n" for f in functions])
         head = [
             f'"""{self.title}\n"""',
             "",
@@ -340,11 +219,17 @@ class Emitter(Operands):
             "from types import SimpleNamespace",
             "",
             "import numpy as np",
+            f"from numpy import {', '.join(used)}" if used else "",
             "",
             f"DTYPE = np.{self.plan.step.dtype}",
             "",
         ]
         parts = ["\n".join(line for k, line in enumerate(head) if line or head[k - 1])]
-        parts += [text.strip("\n") + "\n" for text in self.helpers.values()]
-        parts += ["\n".join(f) + "\n" for f in functions]
-        return "\n\n".join(parts)
+        return "\n\n".join(parts + texts)
+
+
+def by_name(texts: list[str]) -> tuple[list[str], list[str]]:
+    """`add(u, a, out=a)` for `np.add(u, a, out=a)`, which is slower to look up; and the names to import."""
+    calls = re.compile(rf"\bnp\.({'|'.join(sorted(NAMES))})\(")
+    used = {name for text in texts for name in calls.findall(text)}
+    return [calls.sub(r"\1(", text) for text in texts], sorted(used)

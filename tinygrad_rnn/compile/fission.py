@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .kinds import columns
 from .symbols import Value
 from .trace import Step
 
@@ -43,6 +44,8 @@ class Plan:
 def plan(step: Step, backward: bool, hoist: bool) -> Plan:
     """The plan of a step; with `backward`, of its gradients too."""
     new = Plan(step, backward, hoist)
+    if hoist:
+        widen(step)
     Simplifier(step).run()
     outputs = [*step.ys, *step.nexts]
     gradients = [step.d_x, *step.d_states, *step.d_params.values()] if backward else []
@@ -130,6 +133,39 @@ def sort(
 
 
 # --- identities
+
+
+def widen(step: Step) -> None:
+    """One call on all of `a` for several on slices of it: i, f, o = σ(a_i), σ(a_f), σ(a_o) look at σ(a).
+
+    That computes what nobody needs (σ(a_g)), but a small step's time goes into calls, not into numbers.
+    """
+    groups: dict[Any, list[Value]] = {}
+    for v in step.values[: step.forward_count]:
+        if v.op in ("sigmoid", "tanh") and v.kind == "row" and (cut := slice_of(v.args[0])):
+            groups.setdefault((v.op, id(cut[0])), []).append(v)
+    for (op, _), same in groups.items():
+        a = same[0].args[0].args[0]
+        cuts = [columns(v.args[0].static["index"]) or (0, 0) for v in same]
+        if len(same) < 2 or 2 * sum(hi - lo for lo, hi in cuts) < a.shape[1]:
+            continue
+        at = {id(v): k for k, v in enumerate(step.values)}
+        first, last = at[id(same[0])], at[id(same[-1])]
+        early = any(x is v for y in step.values[first:last] for x in y.args for v in same)
+        whole = Value(op, (a,), {}, a.shape, a.dtype, "row")
+        place = step.values[first if early else last]
+        for v, (lo, hi) in zip(same, cuts):
+            v.op, v.args, v.static = "getitem", (whole,), {"index": (slice(None), slice(lo, hi))}
+        rest = [v for v in step.values if v is place or not any(v is x for x in same)]
+        k = next(k for k, v in enumerate(rest) if v is place)
+        step.values = [*rest[:k], whole, *same, *rest[k + 1 :]]
+        step.forward_count += 1
+
+
+def slice_of(v: Any) -> Any:
+    """(what v is a slice of, the slice), if v is `a[:, lo:hi]`; else None."""
+    cut = columns(v.static["index"]) if isinstance(v, Value) and v.op == "getitem" else None
+    return None if cut is None else (v.args[0], cut)
 
 
 class Simplifier:

@@ -158,3 +158,12 @@ def is_whole(index: Any) -> bool:
         and index.stop is None
         and index.step in (None, 1)
     )
+
+
+def columns(index: Any) -> tuple[int, int] | None:
+    """(lo, hi) if an index is `[:, lo:hi]`."""
+    if isinstance(index, tuple) and len(index) == 2 and is_whole(index[0]) and isinstance(index[1], slice):
+        lo, hi, step = index[1].start, index[1].stop, index[1].step
+        if isinstance(lo, int) and isinstance(hi, int) and 0 <= lo <= hi and step in (None, 1):
+            return lo, hi
+    return None

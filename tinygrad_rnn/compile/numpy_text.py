@@ -25,15 +25,16 @@ PLAIN = set(
     "greater_equal logical_and logical_or logical_xor logical_not "
     "isnan isinf isfinite invert bitwise_and bitwise_or bitwise_xor".split()
 )
+NAMES = {*PLAIN, *NUMPY.values(), "dot"}  # functions that sources import by name
 REDUCTIONS = {"sum": "np.add.reduce", "amax": "np.maximum.reduce", "prod": "np.multiply.reduce"}
 
 SIGMOID = '''
-def sigmoid(x, out=None):
-    """1 / (1 + exp(-x))"""
+def sigmoid(x, out=None, one=1):
+    """1 / (1 + exp(-x)); of a small x it is done sooner with an array of ones than with the number"""
     y = np.negative(x, out=out)
     np.exp(y, out=y)
-    np.add(y, 1, out=y)
-    return np.divide(1, y, out=y)
+    np.add(y, one, out=y)
+    return np.divide(one, y, out=y)
 '''
 ERF = '''
 def erf(x, out=None):
@@ -46,6 +47,8 @@ COLUMNS = '''
 def columns(x, out):
     """(T, K, B) -> (K, T B): the columns of all steps side by side, for one product over all of them"""
     T, K, B = x.shape
+    if B == 1:
+        return x[:, :, 0].T
     out.reshape(K, T, B)[...] = x.transpose(1, 0, 2)
     return out
 '''
@@ -88,8 +91,8 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
         return [f"np.power({args[0]}, {number(static['n'])}{end})"]
     if op == "relu":
         return [f"np.maximum({args[0]}, 0{end})"]
-    if op == "matmul":
-        return [f"np.matmul({joined}{end})"]
+    if op in ("matmul", "dot"):
+        return [f"np.{op}({joined}{end})"]
     if op in REDUCTIONS:
         axis = (-2 if last else static["axis"]) if out else static["axis"]
         return [f"{REDUCTIONS[op]}({args[0]}, axis={axis}, keepdims={static['keepdims']}{end})"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from .fission import Plan
 from .lines import External
-from .numpy_text import COLUMNS, call, number
+from .numpy_text import COLUMNS, NAMES, call, number
 from .spots import Spot, fresh, index_text
 from .storage import Storage
 from .symbols import Value
@@ -29,13 +29,15 @@ class Operands:
         self.plan, self.storage, self.reverse, self.title = plan, storage, reverse, title
         self.last = storage.last
         self.names: dict[int, str] = {}
-        self.taken: set[str] = {"w", "t", "T", "B", "n", "s", "e", "np", "math"}
+        self.taken: set[str] = {"w", "t", "T", "B", "n", "s", "e", "np", "math", *NAMES}
         self.helpers: dict[str, str] = {}
         self.arrays: list[Any] = []  # constants that the step brought along: passed as arguments
         self.external_names: dict[int, str] = {}  # of what the caller gives: x, and gradients of outputs
         self.gradient_names: dict[int, str] = {}
         self.flats: dict[str, str] = {}  # arrays of columns that were made, by the array they are made of
         self.wide: dict[str, tuple[int, Any]] = {}  # their widths and dtypes
+        self.loop_views: dict[str, Any] = {}  # the names in each loop, and what they look at
+        self.most_ones = 0  # rows of ones that the loops want
         self.name_inputs()
 
     # --- names

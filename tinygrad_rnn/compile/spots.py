@@ -12,7 +12,7 @@ from itertools import count, pairwise
 from typing import Any, NamedTuple
 
 from .fission import Plan
-from .kinds import ELEMENTWISE, axes_in, is_whole
+from .kinds import ELEMENTWISE, axes_in, columns
 from .symbols import Value
 from .trace import Step
 
@@ -65,15 +65,6 @@ class Region(NamedTuple):
     lo: int | None = None
     hi: int | None = None
     chain: str = ""
-
-
-def columns(index: Any) -> tuple[int, int] | None:
-    """(lo, hi) if an index is `[:, lo:hi]`."""
-    if isinstance(index, tuple) and len(index) == 2 and is_whole(index[0]) and isinstance(index[1], slice):
-        lo, hi, step = index[1].start, index[1].stop, index[1].step
-        if isinstance(lo, int) and isinstance(hi, int) and 0 <= lo <= hi and step in (None, 1):
-            return lo, hi
-    return None
 
 
 def fits_last(step: Step, plan: Plan) -> bool:

@@ -23,8 +23,8 @@ from __future__ import annotations
 from typing import Any
 
 from .fission import VIEWS, Plan
-from .kinds import ELEMENTWISE
-from .spots import Buffer, Region, Spot, columns, fresh, is_advanced, slices_of, view_text
+from .kinds import ELEMENTWISE, columns
+from .spots import Buffer, Region, Spot, fresh, is_advanced, slices_of, view_text
 from .symbols import Value
 
 NEVER = 10**9
@@ -89,6 +89,10 @@ class Storage:
             return Region(inner.base, start + cut[0], start + cut[1])
         lo, hi = inner.lo, inner.hi
         return Region(inner.base, lo, hi, inner.chain + view_text(v))
+
+    def is_placed(self, v: Value) -> bool:
+        """True if a row value has a spot, its own or that of what it is a view of."""
+        return id(self.region(v).base) in self.spots
 
     def spot(self, v: Value) -> Spot:
         """Where a row value can be found."""
