@@ -60,6 +60,12 @@ ERRORS = [
     ("x.gather(1, whole)", IndexError, "gather: index 3 is out of range for a dimension of size 3"),
     ("x.gather(0, x)", TypeError, "gather: index must hold integers, got float32"),
     ("x.gather(1, whole[0] * 0)", RuntimeError, r"gather: index \(3,\) does not fit \(2, 3\)"),
+    ("x.index_select(0, whole * 0)", IndexError, r"index_select: index must be 1-D, got shape \(2, 3\)"),
+    (
+        "x.take_along_dim(whole[0], 1)",
+        RuntimeError,
+        r"take_along_dim: \(2, 3\) and indices \(3,\) differ in dimensions",
+    ),
     ("x.index_select(0, tg.tensor([-1]))", IndexError, "index_select: index -1 is out of range"),
     ("x.index_add(0, tg.tensor([0]), x)", RuntimeError, "index_add: 1 entries of dim 0"),
     ("x.scatter(0, whole * 0, row)", RuntimeError, r"scatter: index \(2, 3\) does not fit src \(4,\)"),

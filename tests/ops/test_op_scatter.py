@@ -120,3 +120,23 @@ def test_take_along_dim_undoes_argsort(dim):
     np.testing.assert_array_equal(x.take_along_dim(order, dim).numpy(), np.sort(x.numpy(), dim))
     back = order.argsort(dim)
     np.testing.assert_array_equal(x.take_along_dim(order, dim).gather(dim, back).numpy(), x.numpy())
+
+
+def test_a_single_number_has_one_place():
+    x, first = tg.tensor(5.0, requires_grad=True), tg.tensor(0)
+    for y in (x.gather(0, first), x.index_select(-1, first.reshape(1)), x.sort().values, x[()]):
+        assert y.shape == () and y.item() == 5
+        assert tg.autograd.grad(y * 2, x)[0].item() == 2
+    assert x.scatter(0, first, tg.tensor(7.0)).item() == 7 and x.scatter_add(0, first, x).item() == 10
+    assert x.argsort().tolist() == 0 and x.sort().indices.tolist() == 0
+    with pytest.raises(IndexError, match="gather: index 1 is out of range for a dimension of size 1"):
+        x.gather(0, first + 1)
+
+
+@pytest.mark.parametrize("index", [[1, 2, 3], [3, 2, 1], slice(1, 4)])
+def test_what_is_written_is_read_first(index):
+    """Although it is a view of the memory that is written."""
+    x, expected = tg.arange(4), np.arange(4)
+    x[index] = x[:3]
+    expected[index] = np.arange(3)
+    assert x.tolist() == expected.tolist()
