@@ -1,6 +1,6 @@
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
-.PHONY: help test lint types docs-check size matrix clean
+.PHONY: help test lint types docs-check coverage size matrix mutate clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -17,12 +17,18 @@ types:  ## mypy --strict on the package
 docs-check:  ## the examples in docstrings, and the README's programs
 	$(PYTHON) -m pytest --doctest-modules tinygrad_rnn examples tests/readme
 
+coverage:  ## the lines and branches of the package that no test runs: an error if there are any
+	HYPOTHESIS_PROFILE=ci $(PYTHON) -m pytest --ignore=tests/parity --cov
+
 size:  ## lines of every file, the longest functions, and the budget of the engine
 	$(PYTHON) .ci/size.py
 
 matrix:  ## the tests on Python 3.10 to 3.13, each with the oldest and the newest NumPy
 	.ci/matrix
 
+mutate:  ## break the source in every way, and see what the tests miss; ONLY=text JOBS=n SAMPLE=n SEED=n
+	$(PYTHON) .ci/mutate.py --only '$(ONLY)' --jobs $(or $(JOBS),1) $(if $(SAMPLE),--sample $(SAMPLE)) --seed $(or $(SEED),0)
+
 clean:  ## remove what can be made again
-	rm -rf .venv build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
