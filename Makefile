@@ -18,7 +18,7 @@ docs-check:  ## the examples in docstrings, and the README's programs
 	$(PYTHON) -m pytest --doctest-modules tinygrad_rnn examples tests/readme
 
 coverage:  ## the lines and branches of the package that no test runs: an error if there are any
-	HYPOTHESIS_PROFILE=ci $(PYTHON) -m pytest --ignore=tests/parity --cov
+	HYPOTHESIS_PROFILE=ci $(PYTHON) -m pytest --ignore=tests/parity --cov=tinygrad_rnn
 
 size:  ## lines of every file, the longest functions, and the budget of the engine
 	$(PYTHON) .ci/size.py
