@@ -8,7 +8,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.nn import functional as F
 
-X, T = tg.zeros(4, 3), tg.tensor([0, 1, 2, 0])
+X, T, ROW = tg.zeros(4, 3), tg.tensor([0, 1, 2, 0]), tg.ones(4)
 
 ERRORS = [
     (lambda: F.linear(tg.zeros(2, 3), tg.zeros(5, 4)), RuntimeError, "3 and 4"),
@@ -57,6 +57,8 @@ ERRORS = [
     (lambda: F.cross_entropy(X, T == 0), TypeError, "bool"),
     (lambda: F.cross_entropy(X, tg.zeros(4, 2)), RuntimeError, r"\(4, 2\)"),
     (lambda: F.cross_entropy(X, tg.zeros(4, 3), ignore_index=1), NotImplementedError, "ignore_index"),
+    (lambda: F.margin_ranking_loss(tg.ones(4, 1), ROW, ROW), RuntimeError, "as many dimensions"),
+    (lambda: F.triplet_margin_loss(ROW, ROW, tg.ones(1, 4)), RuntimeError, "as many dimensions"),
     (lambda: F.cross_entropy(X, T, label_smoothing=1.5), ValueError, "label_smoothing.*1.5"),
     (lambda: F.cross_entropy(X, T, tg.ones(2)), RuntimeError, r"weight \(2,\).*3 classes"),
     (lambda: F.cross_entropy(tg.tensor(1.0), tg.tensor(0)), RuntimeError, "single number"),

@@ -362,3 +362,30 @@ def test_softmax_without_dim_says_which_it_takes():
     assert y.tolist() == [[0.25] * 4] * 2
     with pytest.warns(UserWarning, match="dim=0"):
         assert nn.LogSoftmax()(tg.zeros(1)).tolist() == [0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, at 0 / 0
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_mean_over_nothing_is_missing_but_changes_no_parameter(smoothing):
+    """A batch that holds nothing but padding."""
+    x, targets = tg.randn(3, 4, requires_grad=True), tg.full((3,), 2)
+    smoothed = F.cross_entropy(x, targets, ignore_index=2, label_smoothing=smoothing)
+    for loss in (smoothed, F.nll_loss(x, targets, ignore_index=2)):
+        x.grad = None
+        loss.backward()
+        assert np.isnan(loss.item()) and x.grad.tolist() == [[0.0] * 4] * 3
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3)])
+def test_softmax_of_nothing_is_nothing(shape):
+    x = tg.zeros(*shape, requires_grad=True)
+    for y in (F.softmax(x, 0), F.log_softmax(x, -1), F.softmin(x, -1)):
+        y.sum().backward()
+        assert y.shape == x.grad.shape == shape
+
+
+def test_celu_is_continuous_at_zero_for_every_alpha():
+    x = tg.tensor([-2.0, -1e-6, 0.0, 3.0], dtype=tg.float64)
+    for alpha in (0.5, 2.0, -0.5):
+        expected = np.where(x.array > 0, x.array, alpha * np.expm1(x.array / alpha))
+        np.testing.assert_allclose(F.celu(x, alpha).array, expected)

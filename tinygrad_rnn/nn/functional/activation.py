@@ -88,7 +88,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x if x > 0, else α (e^(x/α) - 1) (Barron, 2017)"""
-    return _placed(where(input > 0, input, alpha * expm1(clamp(input / alpha, max=0))), input, inplace)
+    return _placed(where(input > 0, input, alpha * expm1(clamp(input, max=0) / alpha)), input, inplace)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -150,9 +150,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """eˣ / Σ eˣ along `dim` (computed in `dtype`, if given)."""
-    input, dim = _prepared("softmax", input, dim, _stacklevel, dtype)
-    e = exp(input - amax(input.detach(), dim, keepdim=True))
-    return e * reciprocal(e.sum(dim, keepdim=True))
+    shifted, dim = _prepared("softmax", input, dim, _stacklevel, dtype)
+    e = exp(shifted)
+    return e * reciprocal(e.sum(dim, keepdim=True)) if 0 not in e.shape else e
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
@@ -162,9 +162,9 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """ln softmax(x) = x - ln Σ eˣ along `dim` (computed in `dtype`, if given)."""
-    input, dim = _prepared("log_softmax", input, dim, _stacklevel, dtype)
-    shifted = input - amax(input.detach(), dim, keepdim=True)
-    return shifted - log(exp(shifted).sum(dim, keepdim=True))
+    shifted, dim = _prepared("log_softmax", input, dim, _stacklevel, dtype)
+    e = exp(shifted)
+    return shifted - log(e.sum(dim, keepdim=True)) if 0 not in e.shape else e
 
 
 @method("softmax")
@@ -180,13 +180,15 @@ def log_softmax_along(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 
 def _prepared(name: str, input: Tensor, dim: int | None, stacklevel: int, dtype: Any) -> tuple[Tensor, int]:
+    """`input` in `dtype`, less its largest value along `dim`: no change of the result, and no overflow."""
     if dim is None:
         dim = 0 if input.ndim in (0, 1, 3) else 1
         warnings.warn(
             f"{name}: dim is not given; dim={dim} is taken. Pass it: dim=-1 is the last",
             stacklevel=stacklevel,
         )
-    return (input if dtype is None else input.to(dtype)), dim
+    input = input if dtype is None else input.to(dtype)
+    return (input if 0 in input.shape else input - amax(input.detach(), dim, keepdim=True)), dim
 
 
 def gumbel_softmax(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...ops import amax, clamp, exp, gather, log, log1p, logaddexp, where, xlogy
+from ...ops import amax, clamp, exp, gather, log, log1p, logaddexp, ones_like, where, xlogy
 from ...tensor import Tensor
 from .activation import log_softmax
 from .loss import Flag, reduced, reduction_of
@@ -16,11 +16,25 @@ from .loss import Flag, reduced, reduction_of
 
 
 class Classes(NamedTuple):
-    """Class indices ready for use, and how much each counts (None: each counts 1)."""
+    """Class indices ready for use, and how much each counts."""
 
     chosen: Tensor  # with 0 for those that are ignored
-    keep: Tensor | None  # 0 where ignored
-    share: Tensor | None  # 0 where ignored, else the weight of the class
+    keep: Tensor | None  # False where ignored; None: nowhere
+    weight: Tensor | None  # of each chosen class; None: 1
+
+    def kept(self, x: Tensor) -> Tensor:
+        """`x`, and 0 where ignored: no gradient passes there, not even if the mean of nothing is NaN."""
+        return x if self.keep is None else where(self.keep, x, 0.0)
+
+    def weighted(self, x: Tensor) -> Tensor:
+        """`x` times the weights of the classes, and 0 where ignored."""
+        return self.kept(x if self.weight is None else x * self.weight)
+
+    def reduced(self, losses: Tensor, reduction: str) -> Tensor:
+        """The losses summed up or, by what each counts, averaged."""
+        if reduction != "mean" or (self.keep is None and self.weight is None):
+            return reduced(losses, None, None, reduction)
+        return losses.sum() / self.weighted(ones_like(losses)).sum()
 
 
 def cross_entropy(
@@ -52,14 +66,12 @@ def cross_entropy(
     input, classes = _classes("cross_entropy", input, target, weight, ignore_index, dim)
     shifted = input - amax(input.detach(), dim, keepdim=True)
     log_total = log(exp(shifted).sum(dim))
-    losses = log_total - _picked(shifted, classes.chosen, dim)
-    losses = losses if classes.share is None else losses * classes.share
+    losses = classes.weighted(log_total - _picked(shifted, classes.chosen, dim))
     if label_smoothing:
         spread = log_total.unsqueeze(dim) - shifted  # -ln p, for each class
         spread = (spread if weight is None else spread * _along(weight, dim, input)).mean(dim)
-        spread = spread if classes.keep is None else spread * classes.keep
-        losses = (1 - label_smoothing) * losses + label_smoothing * spread
-    return _weighted(losses, classes.share, reduction)
+        losses = (1 - label_smoothing) * losses + label_smoothing * classes.kept(spread)
+    return classes.reduced(losses, reduction)
 
 
 def _soft_cross_entropy(
@@ -98,9 +110,8 @@ def nll_loss(
     """ℓ = -w_t x_t, for log probabilities x and class indices t; all else as in `cross_entropy`."""
     dim = _class_dim("nll_loss", input, weight)
     input, classes = _classes("nll_loss", input, target, weight, ignore_index, dim)
-    losses = -_picked(input, classes.chosen, dim)
-    losses = losses if classes.share is None else losses * classes.share
-    return _weighted(losses, classes.share, reduction_of(size_average, reduce, reduction))
+    losses = classes.weighted(-_picked(input, classes.chosen, dim))
+    return classes.reduced(losses, reduction_of(size_average, reduce, reduction))
 
 
 def _class_dim(name: str, input: Tensor, weight: Tensor | None) -> int:
@@ -135,24 +146,17 @@ def _classes(
         index = np.where(ignored, 0, index)
         if not np.isfinite(np.moveaxis(input.array, dim, -1)[ignored]).all():
             input = where(np.expand_dims(ignored, dim), 0.0, input)
-        keep = Tensor(np.asarray(~ignored, input.dtype))
+        keep = Tensor(np.asarray(~ignored))
     if index.size and not 0 <= index.min() <= index.max() < count:
         raise IndexError(
             f"{name}: class indices {index.min()} … {index.max()} in target, for {count} classes"
         )
     at = Tensor(np.asarray(index, np.int64))
-    share = keep if weight is None else weight[at] if keep is None else weight[at] * keep
-    return input, Classes(at, keep, share)
+    return input, Classes(at, keep, None if weight is None else weight[at])
 
 
 def _picked(x: Tensor, index: Tensor, dim: int) -> Tensor:
     return gather(x, dim, index.unsqueeze(dim)).squeeze(dim)
-
-
-def _weighted(losses: Tensor, share: Tensor | None, reduction: str) -> Tensor:
-    if share is not None and reduction == "mean":
-        return losses.sum() / share.sum()
-    return reduced(losses, None, None, reduction)
 
 
 # --- two outcomes

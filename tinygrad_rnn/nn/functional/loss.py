@@ -108,6 +108,13 @@ def hinge_embedding_loss(
     return reduced(near + far, size_average, reduce, reduction)
 
 
+def _same_rank(name: str, *inputs: Tensor) -> None:
+    """Raise if inputs have different numbers of dimensions, which would be compared each with each."""
+    if len({x.ndim for x in inputs}) > 1:
+        shapes = ", ".join(str(x.shape) for x in inputs)
+        raise RuntimeError(f"{name}: the inputs must have as many dimensions, got shapes {shapes}")
+
+
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -118,6 +125,7 @@ def margin_ranking_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """ℓ = max(0, margin - t (x₁ - x₂)), t = ±1"""
+    _same_rank("margin_ranking_loss", input1, input2, target)
     return reduced(clamp(margin - target * (input1 - input2), min=0), size_average, reduce, reduction)
 
 
@@ -155,6 +163,7 @@ def triplet_margin_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """ℓ = max(0, margin + ‖a - p‖ - ‖a - n‖); `swap` takes ‖p - n‖ if it is smaller (Balntas et al., 2016)"""
+    _same_rank("triplet_margin_loss", anchor, positive, negative)
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = minimum(far, pairwise_distance(positive, negative, p, eps))
