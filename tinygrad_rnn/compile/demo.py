@@ -12,21 +12,21 @@ def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T
     e = emitter
     if not e.plan.backward or any(t.dtype.kind != "f" for t in (x, *states, *tensors.values())) or e.arrays:
         return ""
-    tails = ["".join(f", {n}" for n in t.shape[1:]) for t in (x, *states)]
-    shapes = [f"(T * B{tails[0]},)", *(f"(B{tail},)" for tail in tails[1:])]
+    leads = ["T * B"] + ["B"] * len(states)
+    shapes = [f"({', '.join([n, *map(str, t.shape[1:])])})" for n, t in zip(leads, (x, *states))]
     shapes += [str(tuple(tensors[path].shape)) for path in e.names_of_params]
     names = [e.x, *e.initial, *(e.names[id(e.plan.step.params[path])] for path in e.names_of_params)]
-    step = e.plan.step
-    wanted = ([e.x] if step.d_x is not None else []) + [
-        n for n, d in zip(e.initial, step.d_nexts) if d is not None
-    ]
-    wanted += [e.names[id(step.params[path])] for path, g in step.d_params.items() if g is not None]
     space = "workspace(T, B)" if e.last else "workspace([B] * T, B)"
     after = len(e.initial) + 1
     return DEMO.format(
-        T=T, B=B, shapes=", ".join(shapes), names=", ".join(names), wanted=wanted, space=space,
-        arguments=f"*gradients, inputs[0], *inputs[{after}:]", seeds=len(step.ys) + len(states), order=names,
+        T=T, B=B, space=space, arguments=f"*gradients, inputs[0], *inputs[{after}:]",
+        names=listed(names), wanted=listed(e.wanted()), shapes=", ".join(shapes),
     )  # fmt: skip
+
+
+def listed(names: list[str]) -> str:
+    """A list of strings as source."""
+    return repr(" ".join(names)) + ".split()"
 
 
 DEMO = '''
@@ -35,15 +35,18 @@ def check(T={T}, B={B}):
     global DTYPE
     was, DTYPE = DTYPE, np.float64
     rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal(shape) * 0.3 for shape in ({shapes},)]
+    names = {names}
+    wanted = {wanted}
+    shapes = {shapes}
+    inputs = [rng.standard_normal(shape) * 0.3 for shape in shapes]
     w = {space}
     outputs = forward(w, *inputs)
     gradients = [rng.standard_normal(y.shape) for y in outputs]
-    found = dict(zip({wanted}, backward(w, {arguments})))
-    step = {{name: rng.standard_normal(np.shape(x)) for name, x in zip({order}, inputs)}}
+    found = dict(zip(wanted, backward(w, {arguments})))
+    step = {{name: rng.standard_normal(x.shape) for name, x in zip(names, inputs)}}
 
     def loss(size):
-        moved = [x + size * step[name] if name in found else x for name, x in zip({order}, inputs)]
+        moved = [x + size * step[name] if name in found else x for name, x in zip(names, inputs)]
         return sum((g * y).sum() for g, y in zip(gradients, forward(w, *moved)))
 
     by_backward = sum((found[name] * step[name]).sum() for name in found)

@@ -37,11 +37,12 @@ class Emitter(Statements):
         results = [self.output(y) for y in step.ys] + [
             self.final(state) for state, _ in self.storage.carry["forward"]
         ]
-        head = ["def forward(" + ", ".join(["w", self.x, *self.initial, *self.constants]) + "):"]
+        head = "def forward(" + ", ".join(["w", self.x, *self.initial, *self.constants]) + "):"
         text = "\n".join(before + loop + after)
         view = [self.columns_of(self.x)] if self.last and f"{self.x}_columns" in text else []
         first = consts + view + start
-        return self.function(head, self.sections(first, before, fixed + loop, after), results)
+        sections = self.sections(first, before, fixed + loop, after)
+        return self.function(head, self.shapes(step.ys), sections, results)
 
     def backward(self) -> list[str]:
         """The function `backward`."""
@@ -76,11 +77,34 @@ class Emitter(Statements):
                 (n for d, n in zip(step.d_nexts, self.d_last) if d is not None),
             )
         ]
-        head = ["def backward(" + ", ".join(["w", *self.d_y, *self.d_last, self.x, *self.constants]) + "):"]
+        head = "def backward(" + ", ".join(["w", *self.d_y, *self.d_last, self.x, *self.constants]) + "):"
         text = "\n".join(before + loop + after)
         views = [self.columns_of(n) for n in (self.x, *self.d_y) if self.last and f"{n}_columns" in text]
         first = consts + views + start
-        return self.function(head, self.sections(first, before, fixed + loop, after), results)
+        doc = [f"The gradients of {', '.join(self.wanted())}"]
+        return self.function(head, doc, self.sections(first, before, fixed + loop, after), results)
+
+    def wanted(self) -> list[str]:
+        """The arguments of `forward` that have gradients, in the order in which `backward` returns them."""
+        step = self.plan.step
+        states = [name for name, d in zip(self.initial, step.d_nexts) if d is not None]
+        weights = [self.names[id(step.params[path])] for path, g in step.d_params.items() if g is not None]
+        return ([] if step.d_x is None else [self.x]) + states + weights
+
+    def shapes(self, ys: list[Value]) -> list[str]:
+        """What `forward` is given and returns, with shapes."""
+        step, N = self.plan.step, "T B" if self.last else "N"
+
+        def shaped(name: str, v: Value, rows: str) -> str:
+            sizes = [rows, *map(str, v.shape[1:])] if rows else list(map(str, v.shape))
+            return f"{name} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+        constants = {id(v): v for v in [*step.params.values(), *self.arrays]}.values()
+        given = [shaped(self.x, step.x, N)]
+        given += [shaped(name, v, "B") for name, v in zip(self.initial, step.states)]
+        given += [shaped(name, v, "") for name, v in zip(self.constants, constants)]
+        found = [shaped("y", y, N) for y in ys] + [shaped(v.name, v, "B") for v in step.states]
+        return [f"{', '.join(given)}", f"-> {', '.join(found)}, the last"]
 
     def gradient_of_x(self, d_x: Value, product: bool, consts: list[str], after: list[str]) -> str:
         """Source of the gradient of x, (N, D)."""
@@ -131,10 +155,11 @@ class Emitter(Statements):
         return list(zip(titles, (first, *parts)))
 
     def function(
-        self, head: list[str], sections: list[tuple[str, list[str]]], results: list[str]
+        self, head: str, doc: list[str], sections: list[tuple[str, list[str]]], results: list[str]
     ) -> list[str]:
         """A function of sections, each under its comment."""
-        out = wrapped(head[0])
+        text = "\n".join(line for part in doc for line in wrapped("    " + part)).strip()
+        out = [*wrapped(head), f'    """{text}' + ("\n    " if "\n" in text else "") + '"""']
         for title, lines in sections:
             if lines:
                 out += ([f"    # --- {title}"] if title else []) + [f"    {text}" for text in lines]

@@ -163,12 +163,8 @@ class Operands:
                 self.last != self.is_given(f) for f in (left, right)
             ]  # (K, N), as the left factor has to be
             text = f"np.matmul({a}{'' if straight[0] else '.T'}, {b}{'.T' if straight[1] else ''})"
-        elif v.op == "sum" and rows and self.last:
-            axis = 1 if len(_axes(v)) == 1 else None
-            text = f"{self.rows(v.args[0], consts, out, True)}.sum({axis}).reshape({v.shape})"
-            if self.is_given(v.args[0]):
-                rows_of_v = self.rows(v.args[0], consts, out, True)
-                text = f"np.add.reduce({rows_of_v}, axis={_axes(v)}).reshape({v.shape})"
+        elif self.last and summed_rows(v.args[0] if v.op == "reshape" else v):
+            text = self.total(v.args[0] if v.op == "reshape" else v, v.shape, consts, out)
         elif v.op == "place":
             name = self.unique(v.name or "p")
             first = self.reduce(v.args[0], consts, out)
@@ -185,6 +181,17 @@ class Operands:
         name = self.names[id(v)] = self.unique(v.name or self.gradient_names.get(id(v), "g"))
         out.append(f"{name} = {text}")
         return name
+
+    def total(self, v: Value, shape: tuple[int, ...], consts: list[str], out: list[str]) -> str:
+        """Source of a sum over all rows (and features, if it is one number) in a given shape."""
+        of, axes = v.args[0], axes_of(v)
+        rows = self.rows(of, consts, out, True)
+        found = of.shape[1:] if len(axes) == 1 else ()
+        if self.is_given(of):
+            text = f"np.add.reduce({rows}, axis={axes})"
+        else:
+            text = f"{rows}.sum({1 if len(axes) == 1 else ''})"
+        return text if found == shape else f"{text}.reshape({shape})"
 
     def is_given(self, v: Value) -> bool:
         """True if `v` is (some columns of) x or the gradient of an output: rows (N, K) in both layouts."""
@@ -215,6 +222,12 @@ class Operands:
         return self.flats[text]
 
 
-def _axes(v: Value) -> tuple[int, ...]:
+def summed_rows(v: Value) -> bool:
+    """True for a sum over rows."""
+    return v.op == "sum" and isinstance(v.args[0], Value) and v.args[0].kind in ("row", "fold", "turned")
+
+
+def axes_of(v: Value) -> tuple[int, ...]:
+    """The dimensions that a sum sums over."""
     axis = v.static["axis"]
     return tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
