@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAM = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -24,6 +27,13 @@ def test_programs_run_from_top_to_bottom(tmp_path, monkeypatch):
     for program in programs:
         above = README.count("\n", 0, program.start(1))  # so that an error shows the README's line
         exec(compile("\n" * above + program[1], str(ROOT / "README.md"), "exec"), names)
+
+
+def test_the_compiled_program_that_is_shown_is_the_one_that_is_printed():
+    tg.manual_seed(0)
+    rnn = tg.compile(nn.RNN(3, 5))
+    rnn(tg.randn(7, 4, 3))[0].sum().backward()
+    assert rnn.source.rstrip() in [program.rstrip() for program in PROGRAM.findall(README)]
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
