@@ -1,6 +1,6 @@
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
-.PHONY: help test lint types docs-check coverage size matrix mutate clean
+.PHONY: help test lint types docs-check coverage size matrix guard mutate clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -25,6 +25,9 @@ size:  ## lines of every file, the longest functions, and the budget of the engi
 
 matrix:  ## the tests on Python 3.10 to 3.13, each with the oldest and the newest NumPy
 	.ci/matrix
+
+guard:  ## compiled training steps against their matrix products alone: some seconds
+	$(PYTHON) benchmarks/guard.py
 
 mutate:  ## break the source in every way, and see what the tests miss; ONLY=text JOBS=n SAMPLE=n SEED=n
 	$(PYTHON) .ci/mutate.py --only '$(ONLY)' --jobs $(or $(JOBS),1) $(if $(SAMPLE),--sample $(SAMPLE)) --seed $(or $(SEED),0)
