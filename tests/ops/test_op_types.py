@@ -162,3 +162,17 @@ def test_comparisons_compare_in_the_common_type():
     assert not (tg.tensor([0.1]) == tg.tensor([0.1], dtype=F64)).any()
     assert (tg.tensor([1, 2]) < 1.5).tolist() == [True, False]
     assert (tg.tensor([1]) == "a") is False and (tg.tensor([1]) != None) is True  # noqa: E711
+
+
+def test_a_triangle_of_truth_values_is_a_mask():
+    """`torch.ones(T, T).bool().triu(1)`: what attention may not see."""
+    for dtype in (BOOL, U8, I64, F16, F64):
+        square = tg.ones(3, 3).to(dtype)
+        assert square.tril().dtype == square.triu(1).dtype == dtype
+    future = tg.ones(3, 3, dtype=BOOL).triu(1)
+    assert tg.zeros(3, 3).masked_fill(future, 1.0).tolist() == [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+
+
+def test_lerp_between_integers_does_not_wrap_around():
+    x, y = tg.tensor([2, 4], dtype=U8), tg.tensor([1, 5], dtype=U8)
+    assert tg.lerp(x, y, tg.tensor(0.5)).tolist() == [1.5, 4.5]

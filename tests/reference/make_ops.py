@@ -199,6 +199,9 @@ def shapes() -> list[Case]:
         x.triu(1)
         x.diagonal(0, 1, 2)
         x.diagonal(1, 0, 1)
+        x[0].t().diagonal(-1)
+        x.diagonal(-1, -1, 1)
+        x.diagonal(5)
         L.diag(x[0, 0])
         x[0].diag(-1)
         x.clone()
@@ -269,6 +272,9 @@ def indexing() -> list[Case]:
         y.masked_fill_(x > 0, 1.5)
         y.copy_(x[0])
         y.squeeze_().unsqueeze_(0).transpose_(1, 2)
+        y[0].diagonal().zero_()
+        y.diagonal(1, 1, 2).mul_(x[:, 0, :3])
+        y.flip(0).zero_()
     """
     changes = [f"y = x * 1; {line.strip()}; y" for line in write.strip().splitlines()]
     fills = [

@@ -34,6 +34,10 @@ def test_basic_indexing_of_a_tensor_without_a_graph_gives_writable_views():
         (lambda t: t[t == 0].add_(7), [[0, 0, 0], [0, 0, 0]]),
         (lambda t: t.clone().add_(1), [[0, 0, 0], [0, 0, 0]]),
         (lambda t: t.t().contiguous().add_(1), [[0, 0, 0], [0, 0, 0]]),
+        (lambda t: t.diagonal().fill_(2), [[2, 0, 0], [0, 2, 0]]),
+        (lambda t: t.t().diagonal(-1).fill_(2), [[0, 2, 0], [0, 0, 2]]),
+        (lambda t: t.flip(0).add_(1), [[0, 0, 0], [0, 0, 0]]),
+        (lambda t: nn.utils.rnn.unpad_sequence(t, [2, 1, 1])[0].add_(1), [[0, 0, 0], [0, 0, 0]]),
     ],
 )
 def test_what_a_view_writes_the_tensor_sees(write, expected):

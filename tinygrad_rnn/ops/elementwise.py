@@ -176,9 +176,6 @@ isfinite = truth("isfinite", np.isfinite, "true for all but NaN and ±infinity",
 square = named("square", lambda input: pow(input, 2), "x²")
 reciprocal = named("reciprocal", lambda input: _div(1.0, input), "1 / x")
 rsqrt = named("rsqrt", lambda input: _div(1.0, sqrt(input)), "1 / √x")
-lerp = named("lerp", lambda input, end, weight: _add(input, mul(weight, _sub(end, input))),
-                "input + weight (end - input)")
-
 # fmt: on
 # --- compositions with options
 
@@ -188,12 +185,20 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     if alpha == 1:
         return _add(input, other)
     a, b = matched("add", input, other)
+    if isinstance(alpha, float) and a.dtype.kind not in FLOATS:
+        raise RuntimeError(f"add: alpha={alpha} needs float tensors, got {a.dtype}")
     return _add(a, mul(b, alpha))
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """a - alpha b"""
     return add(input, other, alpha=-alpha) if alpha != 1 else _sub(input, other)
+
+
+def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
+    """input + weight (end - input)"""
+    input, end, weight = matched("lerp", input, end, weight, kinds=FLOATS)
+    return _add(input, mul(weight, _sub(end, input)))
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:

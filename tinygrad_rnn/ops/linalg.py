@@ -200,8 +200,12 @@ def _contracted(term: str, x: Tensor, other: str, y: Tensor, needed: set[str]) -
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Σ over pairs of dimensions: the last `dims` of a with the first of b, or dims = (those of a, of b)."""
     if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot: dims must not be negative, got {dims}")
         dims = (range(a.ndim - dims, a.ndim), range(dims))
     of_a, of_b = ([axis_of("tensordot", x, d) for d in ds] for x, ds in zip((a, b), dims))
+    if len(of_a) != len(of_b):
+        raise RuntimeError(f"tensordot: dims {dims} must name as many dimensions of a as of b")
     left, right = list(string.ascii_lowercase[: a.ndim]), list(string.ascii_uppercase[: b.ndim])
     for i, j in zip(of_a, of_b):
         right[j] = left[i]
@@ -211,7 +215,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Σ over the last dimension of both, for every pair of the others."""
-    return tensordot(input, other, ([-1], [-1])) if input.shape and other.shape else mul(input, other)
+    if not input.shape or not other.shape:
+        return mul(input, other)
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(f"inner: the last dimensions of {input.shape} and {other.shape} must be equal")
+    return tensordot(input, other, ([-1], [-1]))
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:

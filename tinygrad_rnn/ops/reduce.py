@@ -134,9 +134,10 @@ def std(
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Π x. Its gradient is exact where x holds zeros."""
     input = _summable(input, dtype)
+    axis = 0 if dim is None else axis_of("prod", input, dim)
     if dim is None or not input.shape:
         return _prod(input.reshape(input.numel()), axis=0, keepdims=False)
-    return _prod(input, axis=axis_of("prod", input, dim), keepdims=keepdim)
+    return _prod(input, axis=axis, keepdims=keepdim)
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:

@@ -283,9 +283,10 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def flip(input: Tensor, *dims: Any) -> Tensor:
-    """Each of `dims` in reverse order."""
+    """Each of `dims` in reverse order; always a copy."""
     axes = axes_of("flip", input, sizes_of("flip", dims)) if sizes_of("flip", dims) else ()
-    return getitem(input, index=tuple(slice(None, None, -1 if i in axes else 1) for i in range(input.ndim)))
+    index = tuple(slice(None, None, -1 if i in axes else 1) for i in range(input.ndim))
+    return clone(getitem(input, index=index))
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
@@ -293,7 +294,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     steps = sizes_of("roll", (shifts,))
     if dims is None and len(steps) == 1:
         return reshape(roll(ravel(input), shifts, 0), input.shape)
-    axes = axes_of("roll", input, dims)
+    axes = () if dims is None else axes_of("roll", input, dims)
     if len(steps) != len(axes):
         raise RuntimeError(f"roll: shifts {shifts} and dims {dims} must have as many entries")
     for step, axis in zip(steps, axes):
@@ -310,12 +311,12 @@ def _below(name: str, input: Tensor, diagonal: int) -> Any:
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix; zeros above `diagonal`."""
-    return choose(_below("tril", input, diagonal), input, 0)
+    return choose(_below("tril", input, diagonal), input, False)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix; zeros below `diagonal`."""
-    return choose(_below("triu", input, diagonal - 1), 0, input)
+    return choose(_below("triu", input, diagonal - 1), False, input)
 
 
 def _diagonal(shape: tuple[int, ...], offset: int) -> tuple[Any, Any]:
@@ -326,9 +327,18 @@ def _diagonal(shape: tuple[int, ...], offset: int) -> tuple[Any, Any]:
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The entries with j = i + offset of dimensions dim1, dim2, as the last dimension."""
+    """The entries with j = i + offset of dimensions dim1, dim2, as the last dimension.
+
+    A view, if the matrices, or their transposes, lie in order in the memory; else a copy.
+    """
     matrices = movedim(input, (dim1, dim2), (-2, -1))
-    return getitem(matrices, index=(..., *_diagonal(matrices.shape[-2:], offset)))
+    if matrices.ndim == 2 and not matrices.is_contiguous():
+        matrices, offset = t(matrices), -offset
+    *batch, rows, columns = matrices.shape
+    first, step = offset if offset > 0 else -offset * columns, columns + 1
+    n = max(min(rows, rows + offset, columns, columns - offset), 0)
+    flat = reshape(matrices, *batch, rows * columns)
+    return getitem(flat, index=(..., slice(first, first + n * step, step)))
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:

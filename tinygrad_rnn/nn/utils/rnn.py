@@ -161,7 +161,7 @@ def pad_sequence(
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:
     """The sequences of a padded batch, each with its own length."""
     columns = padded_sequences if batch_first else padded_sequences.transpose(0, 1)
-    return [column[: int(n)] for column, n in zip(columns, as_tensor(lengths).tolist())]
+    return [column[: int(n)].clone() for column, n in zip(columns, as_tensor(lengths).tolist())]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
