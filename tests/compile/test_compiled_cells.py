@@ -70,6 +70,7 @@ class Drawn(Cell):
         rng = np.random.default_rng(len(program) + 7 * states)
         draw = lambda *shape: Parameter(tg.tensor(rng.standard_normal(shape) * 0.5))  # noqa: E731
         self.w_in, self.w, self.v, self.b = draw(D, H), draw(H, H), draw(H, 2), draw(H)
+        self.u = draw(H, 4 * H)  # what the gates read
 
     def initial_state(self, batch_size: int, like: Any) -> Any:
         zero = tg.zeros(batch_size, self.hidden_size, dtype=like.dtype)
@@ -87,6 +88,11 @@ class Drawn(Cell):
                 values.append(UNARY[name](x))
             elif kind == "binary":
                 values.append(BINARY[name](x, y))
+            elif kind == "gates":  # functions of neighbouring slices; some are read before the last is made
+                parts: list[Any] = []
+                for gate, part in zip(name, (x @ self.u).chunk(4, -1)):
+                    parts.append(GATES[gate](part) if j % 2 else GATES[gate](part) * 0.5)
+                values.append(parts[0] * parts[1] + parts[-1] * y)
             else:
                 values.append(tg.tanh(x @ self.w + self.b))
         new = tuple(
@@ -100,7 +106,10 @@ class Drawn(Cell):
         return nn.cells.Step(y, following)
 
 
+GATES = {"s": tg.sigmoid, "t": tg.tanh, "r": tg.relu, "i": lambda x: x}
+gates = st.text("sstri", min_size=2, max_size=4).filter(lambda kinds: kinds.count("s") > 1)
 operation = st.one_of(
+    st.tuples(st.just("gates"), gates, st.integers(0, 9), st.integers(0, 9)),
     st.tuples(st.just("unary"), st.sampled_from(sorted(UNARY)), st.integers(0, 9), st.just(0)),
     st.tuples(st.just("binary"), st.sampled_from(sorted(BINARY)), st.integers(0, 9), st.integers(0, 9)),
     st.tuples(st.just("product"), st.just(""), st.integers(0, 9), st.just(0)),
@@ -136,7 +145,7 @@ def assert_same(found: list[Any], wanted: list[Any]) -> None:
             np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(
     program=st.lists(operation, min_size=1, max_size=7),
     states=st.integers(1, 3),
