@@ -205,3 +205,10 @@ def test_what_cannot_be_compiled_is_said(words: str) -> None:
     compiled = tg.compile(nn.Recurrent(cell(REFUSED[words])), fullgraph=True)
     with pytest.raises(RuntimeError, match=words):
         compiled(tg.ones(3, 2, D, dtype=tg.float64).requires_grad_())
+
+
+@pytest.mark.filterwarnings("ignore:compile. runs eagerly:RuntimeWarning")
+def test_what_is_assigned_in_a_step_counts_compiled_or_not() -> None:
+    eager = nn.Recurrent(cell(assigned))
+    x, begin = tg.randn(3, 2, D, dtype=tg.float64), states_of(Own(), 2)
+    assert_same(*(everything(layer, x, begin) for layer in (tg.compile(eager), eager)))
