@@ -46,7 +46,10 @@ def test_every_law_is_broken_by_something():
 
 
 def test_an_engine_that_overwrites_gradients_is_noticed(monkeypatch):
-    monkeypatch.setattr(engine, "accumulate", lambda leaf, g: setattr(leaf, "grad", engine.own(g, leaf.dtype)))
+    def overwrite(leaf, g):
+        leaf.grad = engine.own(g, leaf.dtype)
+
+    monkeypatch.setattr(engine, "accumulate", overwrite)
     with pytest.raises(LawBroken, match="the gradient of xs, after two passes,") as caught:
         check_cell(nn.GRUCell, laws=["gradients_accumulate", "gradients_share_no_memory"])
     assert caught.value.laws == ["gradients_accumulate"]
