@@ -25,7 +25,7 @@ bool_ = np.dtype("bool")
 
 ANY, NUMBERS, INTEGERS, FLOATS = "fciub", "fciu", "iub", "fc"  # kinds of dtypes that an operation takes
 SUPPORTED = (float32, float64, float16, int64, int32, int16, int8, uint8, bool_)
-_PYTHON = {float: None, int: int64, bool: bool_}  # float: the default dtype, whichever it is now
+_PYTHON = {float: None, int: int64, bool: bool_}  # of numbers; float: the default dtype, whichever it is now
 _CATEGORIES = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 _default = float32
@@ -48,7 +48,7 @@ def set_default_dtype(d: Any) -> None:
 def as_dtype(d: Any) -> Dtype:
     """The NumPy dtype that `d` names: a dtype, a NumPy scalar type, or Python's float, int, bool."""
     try:
-        found = (_PYTHON[d] or _default) if d in _PYTHON else np.dtype(d)
+        found: Dtype = np.dtype(d)
     except TypeError:
         found = np.dtype(object)
     if found not in SUPPORTED:

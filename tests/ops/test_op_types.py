@@ -153,7 +153,7 @@ def test_conversions():
     assert x.float() is x and x.to("cpu") is x and x.to(F32) is x and x.to(F32, copy=True) is not x
     assert not x.long().requires_grad
     assert tg.arange(2).new_tensor([0.9, 2]).tolist() == [0, 2] and x.double().new_tensor(1).dtype == F64
-    for name, dtype in {"int64": I64, "float64": F64, "bool": BOOL, int: I64, float: F32, bool: BOOL}.items():
+    for name, dtype in {"int64": I64, "float64": F64, "bool": BOOL, int: I64, float: F64, bool: BOOL}.items():
         assert tg.zeros(1, dtype=name).dtype == dtype
 
 
@@ -176,3 +176,14 @@ def test_a_triangle_of_truth_values_is_a_mask():
 def test_lerp_between_integers_does_not_wrap_around():
     x, y = tg.tensor([2, 4], dtype=U8), tg.tensor([1, 5], dtype=U8)
     assert tg.lerp(x, y, tg.tensor(0.5)).tolist() == [1.5, 4.5]
+
+
+def test_pythons_types_as_dtypes():
+    """`float` is float64 where it names a dtype, while a Python float has the default dtype."""
+    assert tg.zeros(2, dtype=float).dtype == tg.ones(2).to(float).dtype == F64 and tg.tensor(1.5).dtype == F32
+    assert tg.zeros(2, dtype=int).dtype == I64 and tg.zeros(2, dtype=bool).dtype == BOOL
+
+
+def test_arange_from_a_float_is_of_floats():
+    assert tg.arange(0.0, 3).dtype == tg.arange(0, 3.0).dtype == tg.arange(0, 3, 1.0).dtype == F32
+    assert tg.arange(0, 3).dtype == I64

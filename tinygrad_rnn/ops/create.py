@@ -18,12 +18,18 @@ from .inputs import named, sizes_of, tensor_of
 def _new(
     array: Any, default: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor of an array that nobody else holds, in `dtype` or the `default` one."""
+    """A tensor of an array that nobody else holds, in `dtype`, or the `default` one (None: of floats)."""
     if device is not None:
         Device(device)
-    new = Tensor(np.asarray(array, dtypes.as_dtype(default if dtype is None else dtype)))
+    wanted = default if dtype is None else dtype
+    new = Tensor(np.asarray(array, _dtype_named(wanted)))
     new.memory.shared = False
     return new.requires_grad_() if requires_grad else new
+
+
+def _dtype_named(dtype: Any) -> dtypes.Dtype:
+    """The dtype that `dtype` names; None is the one of new float tensors."""
+    return dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
 
 
 # --- from data
@@ -60,7 +66,7 @@ def tensor(data: Any, **options: Any) -> Tensor:
         raise TypeError(f"tensor: cannot hold {array.dtype} data: {data!r:.60}")
     if _typed(data):
         return _new(array, _dtype_of(data), **options)
-    return _new(array, array.dtype if array.dtype.kind in "biu" and array.size else float, **options)
+    return _new(array, array.dtype if array.dtype.kind in "biu" and array.size else None, **options)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -89,7 +95,7 @@ def rng_of(generator: Any) -> np.random.Generator:
 
 def _constant(name: str, make: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
     def create(*size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        dtype = dtypes.as_dtype(dtype or float)
+        dtype = _dtype_named(dtype)
         return _new(make(sizes_of(name, size), dtype), dtype, **options)
 
     return named(name, create, doc)
@@ -97,7 +103,7 @@ def _constant(name: str, make: Callable[..., Any], doc: str) -> Callable[..., Te
 
 def _random(name: str, draw: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
     def sample(*size: Any, generator: Any = None, **options: Any) -> Tensor:
-        return _new(draw(rng_of(generator), sizes_of(name, size)), float, **options)
+        return _new(draw(rng_of(generator), sizes_of(name, size)), None, **options)
 
     return named(name, sample, doc)
 
@@ -111,11 +117,10 @@ randn = _random(
 )
 
 
-def full(size: Any, fill_value: Any, **options: Any) -> Tensor:
+def full(size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
     """`fill_value` everywhere."""
-    value = tensor_of("full", fill_value)
-    exact = fill_value if isinstance(fill_value, (bool, int, float)) else value.array  # dtype may be float64
-    return _new(np.full(sizes_of("full", (size,)), exact), value.dtype, **options)
+    value = tensor_of("full", fill_value, None if dtype is None else dtypes.as_dtype(dtype))
+    return _new(np.full(sizes_of("full", (size,)), value.array), value.dtype, **options)
 
 
 def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -123,10 +128,10 @@ def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
     name = create.__name__
 
     def like(input: Tensor, *values: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return create(input.shape, *values, dtype=dtype or input.dtype, **options)
+        return create(input.shape, *values, dtype=input.dtype if dtype is None else dtype, **options)
 
     def new(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return create(*size, dtype=dtype or self.dtype, **options)
+        return create(*size, dtype=self.dtype if dtype is None else dtype, **options)
 
     method(f"new_{name}")(named(f"new_{name}", new, f"`{name}` in the dtype of this tensor."))
     return named(f"{name}_like", like, f"`{name}` in the shape and dtype of `input`.")
@@ -139,28 +144,28 @@ rand_like, randn_like = _like(rand), _like(randn)
 @method()
 def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, **options: Any) -> Tensor:
     """`tensor(data)` in the dtype of this one."""
-    return tensor(data, dtype=dtype or self.dtype, **options)
+    return tensor(data, dtype=self.dtype if dtype is None else dtype, **options)
 
 
 def arange(start: Any = None, end: Any = None, step: Any = 1, **options: Any) -> Tensor:
     """start, start + step, … below end: `arange([start,] end[, step])`; int64 if all are integers."""
-    start, end = (0, start) if end is None else (start or 0, end)
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
     if end is None:
         raise TypeError("arange: expected arange([start,] end[, step]), got no end")
     numbers = first, last, step = [x.item() if isinstance(x, Tensor) else x for x in (start, end, step)]
     if step == 0 or (last - first) * step < 0:
         raise RuntimeError(f"arange: from {first} to {last} there is no way in steps of {step}")
-    return _new(np.arange(first, last, step), float if float in map(type, numbers) else int, **options)
+    return _new(np.arange(first, last, step), None if float in map(type, numbers) else int, **options)
 
 
 def linspace(start: float, end: float, steps: int, **options: Any) -> Tensor:
     """`steps` numbers from start to end, evenly spaced."""
-    return _new(np.linspace(start, end, steps), float, **options)
+    return _new(np.linspace(start, end, steps), None, **options)
 
 
 def eye(n: int, m: int | None = None, **options: Any) -> Tensor:
     """1 on the diagonal of an n by m matrix, else 0."""
-    return _new(np.eye(n, m), float, **options)
+    return _new(np.eye(n, m), None, **options)
 
 
 # --- random numbers
@@ -179,6 +184,8 @@ def randint(
 
 def randperm(n: int, *, generator: Any = None, **options: Any) -> Tensor:
     """0 … n - 1 in random order."""
+    if n < 0:
+        raise RuntimeError(f"randperm: n must not be negative, got {n}")
     return _new(rng_of(generator).permutation(n), int, **options)
 
 
@@ -192,7 +199,7 @@ def normal(
     shape = np.broadcast_shapes(m.shape, s.shape) if size is None else sizes_of("normal", (size,))
     common = dtypes.result_type(m, s)
     numbers = m.array + s.array * rng_of(generator).standard_normal(shape)
-    return _new(numbers, common if common.kind == "f" else float, **options)
+    return _new(numbers, common if common.kind == "f" else None, **options)
 
 
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -> Tensor:
@@ -209,6 +216,8 @@ def multinomial(
     """For each row of weights, `num_samples` indices drawn with probability proportional to weight."""
     if input.ndim not in (1, 2) or not input.numel():
         raise RuntimeError(f"multinomial: expected weights of one or two dimensions, got shape {input.shape}")
+    if num_samples < 1:
+        raise RuntimeError(f"multinomial: num_samples must be positive, got {num_samples}")
     weights = np.atleast_2d(input.array).astype(float)
     if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(1) <= 0).any():
         raise RuntimeError("multinomial: weights must be finite, not negative, and not all zero in a row")

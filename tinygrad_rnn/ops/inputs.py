@@ -6,6 +6,7 @@ Errors name the operation, the argument and the value.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from functools import wraps
 from operator import index
@@ -72,6 +73,8 @@ def tensor_of(name: str, x: Any, dtype: Any = None) -> Tensor:
     if isinstance(x, np.generic):
         x = x.item()
     if isinstance(x, (bool, int, float)):
+        if dtype is not None and dtype.kind in "iu" and isinstance(x, float) and not math.isfinite(x):
+            raise RuntimeError(f"{name}: {x} is not a number of type {dtype}")
         return Tensor(np.asarray(x).astype(dtypes.result_type(x) if dtype is None else dtype))
     if isinstance(x, np.ndarray):
         x = Tensor(x)
