@@ -3,7 +3,9 @@
     central       (f(-2h) - 8 f(-h) + 8 f(h) - f(2h)) / 12h = f'(0) + O(h⁴)
     complex step  Im f(ih) / h = f'(0) + O(h²), without cancellation (see continuation.py)
 
-The five points -2h … 2h bound four segments. Where f is smooth, their slopes lie on a line, but for
+The step h is relative to the size of the value that is displaced: first to 1 for smaller ones, and then,
+where a kink or the edge of the domain is that near, to the value itself. The five points -2h … 2h
+bound four segments. Where f is smooth, their slopes lie on a line, but for
 h² f'''; the bend in them therefore bounds the error, and a bend that no step makes smaller is a kink.
 """
 
@@ -30,12 +32,13 @@ class Slopes(NamedTuple):
     right: Array
 
 
-def central(f: Callable[[float], Array], here: Array, scale: float) -> Slopes:
-    """The slopes of f at 0, `here` being f(0); the steps are multiples of `scale`."""
+def central(f: Callable[[float], Array], here: Array, *scales: float) -> Slopes:
+    """The slopes of f at 0, `here` being f(0); the steps are multiples of the first of `scales`, and of the
+    next ones for what these do not settle.
+    """
     nothing = np.full(here.shape, np.nan)
     best = Slopes(nothing, np.full(here.shape, np.inf), np.zeros(here.shape, bool), nothing, nothing)
-    for step in STEPS:
-        h = step * scale
+    for h in (step * scale for scale in scales for step in STEPS):
         points = np.stack([f(-2 * h), f(-h), here, f(h), f(2 * h)])
         with np.errstate(all="ignore"):
             found = _slopes(points, h)
@@ -50,7 +53,7 @@ def central(f: Callable[[float], Array], here: Array, scale: float) -> Slopes:
 
 def _slopes(points: Array, h: float) -> Slopes:
     segments = np.diff(points, axis=0) / h
-    value = (points[0] - 8 * points[1] + 8 * points[3] - points[4]) / (12 * h)
+    value = (8 * (points[3] - points[1]) - (points[4] - points[0])) / (12 * h)  # 0 of what is constant
     bend = np.abs(np.diff(segments, 2, axis=0)).max(0)
     size = np.maximum(np.abs(points).max(0), 1)
     error = np.where(np.isfinite(points).all(0), bend, np.inf)

@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
     name: str
     along: Array
-    scale: float
+    scales: tuple[float, ...]  # what steps are multiples of
 
     def share(self, g: Array) -> float:
         """What the gradient `g` says of this direction: ∞ elsewhere is no matter."""
@@ -95,12 +95,21 @@ def _lines(name: str, value: Array, options: Options, rng: np.random.Generator) 
         for i in np.ndindex(value.shape):
             along = np.zeros(value.shape)
             along[i] = 1
-            yield Line(f"{name}[{', '.join(map(str, i))}]" if i else name, along, float(sizes[i]))
+            where = f"{name}[{', '.join(map(str, i))}]" if i else name
+            yield Line(where, along, _scales(value, along, float(sizes[i])))
         return
     for _ in range(options.directions if value.size else 0):
         along = sizes * rng.standard_normal(value.shape)
         length = float(np.linalg.norm(along))
-        yield Line(f"{name} along a random direction", along / length, length / float(np.sqrt(value.size)))
+        along, scale = along / length, length / float(np.sqrt(value.size))
+        yield Line(f"{name} along a random direction", along, _scales(value, along, scale))
+
+
+def _scales(value: Array, along: Array, usual: float) -> tuple[float, ...]:
+    """The usual scale, and how far one can go until some value has changed by its own size, if less."""
+    moved = (along != 0) & (value != 0)
+    nearest = float(np.abs(value[moved] / along[moved]).min(initial=np.inf))
+    return (usual, nearest) if nearest < usual else (usual,)
 
 
 # --- the oracles
@@ -120,7 +129,7 @@ def _along(probe: Probe, leaf: Tensor, line: Line, project: Array | None) -> Cal
 def _central(probe: Probe, leaf: Tensor, lines: Sequence[Line], project: Array | None) -> list[Slopes]:
     with np.errstate(all="ignore"):
         here = probe.value if project is None else project @ probe.value
-        return [central(_along(probe, leaf, line, project), here, line.scale) for line in lines]
+        return [central(_along(probe, leaf, line, project), here, *line.scales) for line in lines]
 
 
 def _complex_step(probe: Probe, lines: dict[str, list[Line]], project: Array | None) -> dict[str, Array]:
