@@ -57,7 +57,7 @@ CASES = {
     **{name: pairs() for name in "add sub mul div maximum minimum logaddexp".split()},
     "floor_divide": pairs(lambda x: x * 3),
     "remainder": pairs(),
-    "pow": pairs(positive),
+    "pow": [*pairs(positive), ((positive(X), np.array([0.0, 1.0, 2.0])), {})],
     "monomial": [((x,), {"n": n}) for x in SIZES for n in (3, 1, 0)]
     + alone({"n": -1.5}, {"n": 0.5}, x=positive(X)),
     "cast": alone({"dtype": np.dtype(float), "was": np.dtype(float)}),

@@ -75,6 +75,8 @@ KINKS = {
     "prod with two zeros": (tg.prod, [[2, 0, 0]], 0, [0, 0, 0]),
     "cumprod with a zero": (lambda x: x.cumprod(0), [[2, 0, 3, 4]], [2, 0, 0, 0], [1, 2 + 6 + 24, 0, 0]),
     "0 ** 0": (lambda x, y: x**y, [[0.0, 0.0], [0.0, 2.0]], [1, 0], [0, 0], [0, 0]),
+    "0 ** 1": (lambda x, y: x**y, [[0.0, 0.0], [1.0, 1.5]], [0, 0], [1, 0], [0, 0]),
+    "0 ** a number": (lambda x: x**0 + x**1 + x**2, [[0.0, 2.0]], [1, 7], [1, 5]),
     "0 ln 0": (tg.xlogy, [[0.0, 2.0], [0.0, 1.0]], [0, 0], [0, 0], [0, 2]),
     "where hides what it does not choose": (
         lambda x: tg.where(x > 0, x.abs() ** 0.5, 0),
@@ -90,6 +92,43 @@ def test_kink(name):
     f, arrays, *expected = KINKS[name]
     for found, wanted in zip(outcome(f, *arrays), expected):
         np.testing.assert_allclose(found, wanted, 1e-15)
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_gradients_at_a_kink_are_proportional_to_what_comes_in(name):
+    """For w y the gradients are w times those of y, and so their derivative by w is those of y."""
+    f, arrays, _, *expected = KINKS[name]
+    xs = [tg.tensor(np.asarray(a, float), requires_grad=True) for a in arrays]
+    w = tg.tensor(3.0, dtype=tg.float64, requires_grad=True)
+    y = f(*xs)
+    y = (y[0] if isinstance(y, tuple) else y) * w
+    found = tg.autograd.grad(y.sum(), xs, create_graph=True, materialize_grads=True)
+    for g, wanted in zip(found, expected):
+        np.testing.assert_allclose(g.detach().numpy(), 3 * np.asarray(wanted), 1e-15)
+    total = sum((g * g.detach()).sum() for g in found)
+    if total.requires_grad:
+        by_w = tg.autograd.grad(total, w, allow_unused=True, materialize_grads=True)[0].item()
+        assert by_w == pytest.approx(sum(3 * np.square(wanted).sum() for wanted in expected))
+
+
+POLES = {
+    "ln 0": (tg.log, [[0.0]], [-INF], [INF]),
+    "ln(1 - 1)": (tg.log1p, [[-1.0]], [-INF], [INF]),
+    "log₂ 0": (tg.log2, [[0.0]], [-INF], [INF]),
+    "√0": (tg.sqrt, [[0.0]], [0], [INF]),
+    "1 / 0": (tg.div, [[1.0], [0.0]], [INF], [INF], [-INF]),
+    "0 ** -1": (lambda x, y: x**y, [[0.0], [-1.0]], [INF], [-INF], [-INF]),
+    "√0 as a power": (lambda x, y: x**y, [[0.0], [0.5]], [0], [INF], [0]),
+    "∞ ** 0": (lambda x, y: x**y, [[INF], [0.0]], [1], [0], [INF]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+@pytest.mark.parametrize("name", POLES)
+def test_pole(name):
+    f, arrays, *expected = POLES[name]
+    for found, wanted in zip(outcome(f, *arrays), expected):
+        np.testing.assert_array_equal(found, wanted)
 
 
 FAR = {

@@ -138,7 +138,8 @@ floor_divide = binary("floor_divide", lambda a, b: np.floor_divide(a, _divisor(b
                       "⌊a/b⌋; its derivative is 0", NUMBERS)
 remainder = binary("remainder", lambda a, b: np.remainder(a, _divisor(b)),
                    lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * np.floor(a / b), "a - b ⌊a/b⌋", NUMBERS)
-_power = binary("pow", np.power, lambda g, _y, a, b: g * (b * np.power(a, np.where(b == 0, 1, b - 1))),
+_power = binary("pow", np.power,
+                lambda g, _y, a, b: g * (b * np.power(a, np.where((a == 0) & (b == 0), 0, b - 1))),
                 lambda g, y, a, b: g * (y * np.log(np.where((a == 0) & (b >= 0), 1, a))), "aᵇ", NUMBERS)
 _monomial = primitive("monomial", lambda x, *, n: x**n,
                       lambda g, _y, x, *, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g))
