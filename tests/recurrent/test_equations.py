@@ -119,8 +119,11 @@ def test_one_row_alone_gives_what_it_gives_in_a_batch(kind, inputs, hidden, seed
     x, h, c = (tg.tensor(rng.normal(size=n)) for n in (inputs, hidden, hidden))
     alone = cell(x, (h, c) if kind == "LSTM" else h)
     batch = cell(x[None], (h[None], c[None]) if kind == "LSTM" else h[None])
-    for a, b in zip(*((alone, batch) if kind == "LSTM" else ([alone], [batch]))):
-        assert a.shape == (hidden,) and np.allclose(a.detach().numpy(), b[0].detach().numpy(), rtol=1e-13)
+    pairs = [(alone, batch), (cell(x), cell(x[None]))]
+    pairs += [(cell(x, [h, c]), batch)] if kind == "LSTM" else []  # a list does for a pair
+    for one, many in pairs:
+        for a, b in zip(*((one, many) if kind == "LSTM" else ([one], [many]))):
+            assert a.shape == (hidden,) and np.allclose(a.detach().numpy(), b[0].detach().numpy(), rtol=1e-13)
 
 
 # --- layers

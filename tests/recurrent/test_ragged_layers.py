@@ -136,6 +136,15 @@ def test_no_step_at_all_keeps_the_state(kind):
         assert (h.grad.numpy() == len(parts(last))).all()
 
 
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_step_outputs_and_zero_states_have_the_type_of_the_input(kind, dtype):
+    options = {"proj_size": 1} if kind == "LSTM" else {}
+    for layer in (getattr(nn, kind)(D, H, dtype=dtype), getattr(nn, kind)(D, H, dtype=dtype, **options)):
+        ys, last = layer(tg.zeros(0, 3, D, dtype=dtype))
+        assert {ys.dtype, *(s.dtype for s in parts(last))} == {dtype}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_layer_over_no_sequences(kind):
     ys, last = make(kind)(tg.zeros(T, 0, D, dtype=tg.float64))
