@@ -190,7 +190,7 @@ def swapped_arguments(node: ast.AST, place: Place) -> Edits:
     """f(b, a) for f(a, b), f(c, b, a) for f(c, a, b); [b, a] for [a, b]; a, b = y for b, a = y."""
     if isinstance(node, ast.Call) and len(node.args) > 1 and called(node) not in SYMMETRIC:
         pair = node.args[-2:]
-    elif isinstance(node, ast.List | ast.Tuple) and len(node.elts) > 1 and not isinstance(node.ctx, ast.Del):
+    elif isinstance(node, ast.List | ast.Tuple) and not isinstance(place.source.parents[node], ast.Compare):
         for pair in zip(node.elts, node.elts[1:]):
             yield swapped(pair[0], pair[1], place)
         return
@@ -216,17 +216,16 @@ def dropped_statement(node: ast.AST, place: Place) -> Edits:
     if isinstance(node, ast.Assign):
         targets = {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
         stored = all(isinstance(t, ast.Subscript | ast.Attribute) for t in node.targets)
-        if stored or (targets <= bound_before(node, place) and place.function):
+        if stored or (place.function and targets <= {*bound_before(node, place)}):
             yield place.source.put(node, "pass")
 
 
-def bound_before(node: ast.AST, place: Place) -> set[str]:
-    """The local names that have a value before a statement."""
-    if place.function is None:
-        return set()
-    names = [n for n in ast.walk(place.function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+def bound_before(node: ast.AST, place: Place) -> list[str]:
+    """The local names that have a value before a statement, in the order in which they got it."""
+    made = [n for n in ast.walk(place.function or node) if isinstance(n, ast.Name)]
     mine = place.source.start(node)
-    return {n.id for n in names if place.source.start(n) < mine} | set(place.positional)
+    before = [n for n in made if isinstance(n.ctx, ast.Store) and place.source.start(n) < mine]
+    return list(dict.fromkeys([*place.positional, *(n.id for n in sorted(before, key=place.source.start))]))
 
 
 # --- in rules
@@ -306,11 +305,14 @@ def cut_path(node: ast.AST, place: Place) -> Edits:
 
 
 def wrong_value(node: ast.AST, place: Place) -> Edits:
-    """Another of the values that a cell has computed so far: another gate, the old state for the new."""
+    """The value that a cell has before or after this one: another gate, the state for a gate."""
     if in_equations(place) and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        names = bound_before(statement_of(node, place), place) - {"self", "state", "phi"}
+        names = [
+            n for n in bound_before(statement_of(node, place), place) if n not in ("self", "state", "phi")
+        ]
         if node.id in names:
-            for other in sorted(names - {node.id}):
+            k = names.index(node.id)
+            for other in sorted({names[k - 1], names[(k + 1) % len(names)]} - {node.id}):
                 yield place.source.put(node, other)
 
 
@@ -327,7 +329,7 @@ def wrong_order(node: ast.AST, place: Place) -> Edits:
         for one, two in zip(node.body, node.body[1:]):
             if isinstance(one, ast.Assign) and isinstance(two, ast.Assign):
                 made = set(names_in(one.targets[0]))
-                if made & set(names_in(two.value)) and made <= bound_before(one, place):
+                if made & set(names_in(two.value)) and made <= {*bound_before(one, place)}:
                     yield swapped(one, two, place)
 
 
