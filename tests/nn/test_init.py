@@ -187,3 +187,7 @@ def test_refusals():
     ]:
         with pytest.raises(kind, match=words):
             call()
+
+
+def test_layers_that_people_write_ask_for_the_fans_by_pytorchs_name():
+    assert nn.init._calculate_fan_in_and_fan_out(tg.zeros(5, 3, 2)) == (6, 10)

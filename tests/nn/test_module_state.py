@@ -149,3 +149,11 @@ def test_loading_under_a_graph_that_needs_the_old_values_is_noticed():
     layer.load_state_dict({"weight": np.zeros((1, 2)), "bias": np.zeros(1)})
     with pytest.raises(RuntimeError, match="overwritten"):
         y.backward()
+
+
+def test_a_module_in_another_type():
+    module = nn.Linear(2, 3)
+    assert module.half().weight.dtype == tg.float16
+    for name in (tg.DoubleTensor, "torch.DoubleTensor", tg.float64):
+        assert module.float().type(name).bias.dtype == tg.float64
+    assert module.weight.requires_grad and module.weight.is_leaf

@@ -108,3 +108,10 @@ def test_vector_of_the_wrong_size_changes_nothing():
     with pytest.raises(TypeError, match="list"):
         vector_to_parameters([1.0] * 3, layer.parameters())
     assert parameters_to_vector(layer.parameters()).tolist() == before
+
+
+def test_the_largest_gradient_is_a_norm_by_name_too():
+    w = tg.zeros(2, requires_grad=True)
+    w.grad = tg.tensor([3.0, -4.0])
+    assert clip_grad_norm_(w, 2.0, norm_type="inf").item() == 4
+    np.testing.assert_allclose(w.grad.numpy(), [1.5, -2], rtol=1e-6)

@@ -116,3 +116,8 @@ def test_what_is_refused():
         rnn.pad_sequence([])
     with pytest.raises(RuntimeError, match="must not increase"):
         rnn.pack_sequence([tg.ones(1), tg.ones(2)])
+
+
+def test_pad_sequence_takes_what_can_be_read_only_once():
+    padded = rnn.pad_sequence(tg.arange(n) for n in (3, 1))
+    assert padded.tolist() == [[0, 0], [1, 0], [2, 0]]

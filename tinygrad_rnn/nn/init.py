@@ -123,6 +123,9 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * rest, tensor.shape[0] * rest
 
 
+_calculate_fan_in_and_fan_out = fans  # as layers that people write call it
+
+
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform within ±gain √(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
     bound = gain * math.sqrt(6 / sum(fans(tensor)))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..dtypes import float32, float64
+from ..dtypes import float16, float32, float64
 from ..tensor import Tensor
 from .hooks import Hooked
 from .parameter import Parameter
@@ -239,6 +239,14 @@ class Module(Registry, Hooked):
     def double(self: M) -> M:
         """All float parameters and buffers as float64."""
         return self.to(float64)
+
+    def half(self: M) -> M:
+        """All float parameters and buffers as float16."""
+        return self.to(float16)
+
+    def type(self: M, dst_type: Any) -> M:
+        """All parameters and buffers in the type `dst_type`, by any of its names (see Tensor.type)."""
+        return self._apply(lambda t: t.type(dst_type))
 
     def cpu(self: M) -> M:
         """The module itself: everything is on the processor."""

@@ -22,7 +22,7 @@ def _gradients(parameters: Tensors, foreach: bool | None) -> list[Tensor]:
 def clip_grad_norm_(
     parameters: Tensors,
     max_norm: float,
-    norm_type: float = 2.0,
+    norm_type: float | str = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
@@ -37,8 +37,8 @@ def clip_grad_norm_(
     >>> clip_grad_norm_([w], max_norm=5.0), w.grad
     (tensor(10.), tensor([3., 4.]))
     """
-    grads = _gradients(parameters, foreach)
-    total = _norm(np.array([_norm(g.array, norm_type) for g in grads]), norm_type)
+    grads, p = _gradients(parameters, foreach), float(norm_type)  # float: of "inf" too
+    total = _norm(np.array([_norm(g.array, p) for g in grads]), p)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}; look for NaN or infinity")
     factor = max_norm / (total + 1e-6)

@@ -10,7 +10,7 @@ exist, those of step 0 first, then those of step 1, …, the longest sequences f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,7 +138,7 @@ def pad_packed_sequence(
 
 
 def pad_sequence(
-    sequences: Sequence[Tensor],
+    sequences: Iterable[Tensor],
     batch_first: bool = False,
     padding_value: float = 0.0,
     padding_side: str = "right",
@@ -146,8 +146,7 @@ def pad_sequence(
     """Sequences (T_b, ...) side by side, filled up: (T, B, ...), or (B, T, ...) with `batch_first`."""
     if padding_side not in ("right", "left"):
         raise ValueError(f"padding_side: 'right' or 'left', not {padding_side!r}")
-    if isinstance(sequences, Tensor):
-        sequences = sequences.unbind(0)
+    sequences = sequences.unbind(0) if isinstance(sequences, Tensor) else list(sequences)
     if not sequences:
         raise ValueError("pad_sequence: expected at least one sequence")
     T = max(len(x) for x in sequences)
