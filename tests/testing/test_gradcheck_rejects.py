@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import nn
 from tinygrad_rnn.autograd import Function
 from tinygrad_rnn.autograd.primitive import Primitive, apply
+from tinygrad_rnn.nn.cells import LSTMState
 from tinygrad_rnn.testing import WrongGradient, gradcheck, gradgradcheck
+from tinygrad_rnn.testing.probe import Probe
+from tinygrad_rnn.testing.report import reproduction
 
 
 def operation(name, forward, *rules):
@@ -199,19 +205,103 @@ def test_a_rule_that_is_wrong_at_second_order_is_named():
         gradgradcheck(lambda x: tg.sin(half(x)), leaves((2,)))
 
 
+# --- a failure can be pasted
+
+
+def pasted(error, **names):
+    """The code that an error ends with, run with nothing but these names."""
+    code = textwrap.dedent(str(error).split("to reproduce:\n")[1])
+    with pytest.raises(WrongGradient) as again:
+        exec(code, names)
+    return str(again.value)
+
+
 def test_the_failure_can_be_pasted():
     wrong, shapes, _ = WRONG["a dropped term"]
 
-    def fn(x, nothing):
+    def joined(x, nothing):
         return tg.cat([wrong(x), nothing])
 
     with pytest.raises(WrongGradient) as caught:
-        gradcheck(fn, leaves(*shapes, (0, 3)))
-    told = str(caught.value)
-    code = told.split("to reproduce:\n")[1]
-    with pytest.raises(WrongGradient) as again:
-        exec("\n".join(line[4:] for line in code.splitlines()), {"fn": fn})
-    assert str(again.value) == told
+        gradcheck(joined, leaves(*shapes, (0, 3)))
+    assert pasted(caught.value, joined=joined) == str(caught.value)
+
+
+def twice(x):
+    """x² with a gradient that is off by the factor 2."""
+    return WRONG["a factor"][0](x) ** 2
+
+
+class Squared(nn.Module):
+    """(mask ∘ w x + offset)² with a gradient that is wrong; the mask is noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(tg.tensor([0.3, -0.7], dtype=tg.float64))
+        self.register_buffer("offset", tg.tensor([0.25, 0.5], dtype=tg.float64))
+
+    def forward(self, x):
+        return twice(nn.functional.dropout(self.w * x, 0.5) + self.offset)
+
+
+def test_the_values_of_parameters_and_buffers_and_the_noise_are_pasted_too():
+    module, other, x = Squared(), Squared(), leaves((2,))
+
+    def calls(m):
+        return lambda x: m(x)
+
+    for fn, given, names in [
+        (module, None, {"fn": other}),
+        (calls(module), module, {"fn": calls(other), "parameters": other}),
+        (calls(module), [module.w], {"fn": calls(module), "parameters": [module.w]}),
+    ]:
+        tg.manual_seed(3)
+        with pytest.raises(WrongGradient) as caught:
+            gradcheck(fn, x, parameters=given)
+        tg.manual_seed(4)
+        other.w.array[...] = other.offset.array[...] = 0
+        assert pasted(caught.value, **names) == str(caught.value)
+
+
+def test_a_tensor_given_twice_is_one_in_the_code_and_options_are_kept():
+    def product(a, b):
+        return twice(a * b) if a is b else a * b
+
+    x = leaves((60,))[0]
+    for check in (gradcheck, gradgradcheck):
+        with pytest.raises(WrongGradient) as caught:
+            check(product, [x, x], seed=7, directions=1)
+        assert "x1 = x0\n" in str(caught.value) and "[x0, x1], seed=7, directions=1)" in str(caught.value)
+        assert pasted(caught.value, product=product) == str(caught.value)
+
+
+def test_arrays_named_tuples_and_infinities_are_pasted():
+    state = LSTMState(*leaves((2,), (2,)))
+
+    def step(state, array, number):
+        return twice(state.h * array[0]) * state.c if number == -np.inf else state.c
+
+    with pytest.raises(WrongGradient) as caught:
+        gradcheck(step, [state, np.array([2.0]), -np.inf])
+    assert pasted(caught.value, step=step) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fn", "name"),
+    [
+        (SecondWrong.apply, "SecondWrong.apply"),
+        (lambda x: x, "<lambda>"),
+        (Squared().forward, "Squared.forward"),
+        (np.exp, "exp"),
+        (nn.Identity(), "Identity"),
+    ],
+)
+def test_a_name_is_used_in_code_if_it_is_what_the_function_is_called_there(fn, name):
+    probe = Probe(fn, [], {})
+    assert probe.name == name
+    found = reproduction("gradcheck", probe, None, {})[-1]
+    assert found in (f"gradcheck({name}, [])", f"gradcheck(fn, [])  # fn: {name}")
+    assert ("fn" in found) == (name not in ("SecondWrong.apply", "exp"))
 
 
 def test_the_failure_holds_index_and_numbers():
@@ -237,8 +327,20 @@ def test_large_inputs_are_in_the_error_not_in_the_text():
     assert caught.value.inputs[0] is large
 
 
-def test_parameters_are_among_what_reproduces_it():
-    w = leaves((2,))[0]
+def test_of_what_is_too_large_the_rest_can_be_pasted():
+    small, large = leaves((2,), (2000,))
+
+    def fn(x, parts):
+        return twice(x * small.sum()).sum() + parts[0].sum() * large.sum()
+
+    x, part = leaves((), (1500,))
     with pytest.raises(WrongGradient) as caught:
-        gradcheck(lambda x: WRONG["zero"][0](x * w), leaves((2,)), parameters={"w": w})
-    assert f"'w': tg.tensor({w.tolist()}, dtype=tg.float64, requires_grad=True)," in str(caught.value)
+        gradcheck(fn, [x, (part, 2)], parameters={"small": small, "large": large})
+    told = str(caught.value)
+    assert "x1 = (..., 2,)  # ...: 1500 numbers of shape (1500,), in the error's `inputs`" in told
+    assert "# parameters['large']: of shape (2000,), too large to print" in told
+    code = told.split("to reproduce:\n")[1].replace("(..., 2,)", "(part, 2)")
+    names = {"fn": fn, "part": part, "parameters": {"small": small, "large": large}}
+    small.array[...] = 0
+    again = pasted(AssertionError("to reproduce:\n" + code), **names)
+    assert again.split("to reproduce:")[0] == told.split("to reproduce:")[0]

@@ -50,9 +50,9 @@ def gradcheck(
     ('complex step', 'central differences')
     """
     with opened("gradcheck", fn, inputs, parameters) as probe:
-        result = examine(probe, Options(**options))
+        result = examine(probe, _chosen("gradcheck", options))
         if result.wrong and raise_exception:
-            raise wrong_gradient("gradcheck", probe, result, culprit(probe))
+            raise wrong_gradient("gradcheck", probe, result, culprit(probe), parameters, options)
     return result
 
 
@@ -68,12 +68,24 @@ def gradgradcheck(
 
     The gradient is that of Σ v · outputs, for random factors v that are checked along with the inputs.
     """
-    chosen = Options(**options)
+    chosen = _chosen("gradgradcheck", options)
     with opened("gradgradcheck", fn, inputs, parameters) as probe, gradient_of(probe, chosen.seed) as slopes:
         result = examine(slopes, chosen)
         if result.wrong and raise_exception:
-            raise wrong_gradient("gradgradcheck", probe, result, culprit(probe, second=True))
+            blamed = culprit(probe, second=True)
+            raise wrong_gradient("gradgradcheck", probe, result, blamed, parameters, options)
     return result
+
+
+def _chosen(what: str, options: Mapping[str, Any]) -> Options:
+    """The options; an error that names those there are."""
+    unknown = ", ".join(name for name in options if name not in Options._fields)
+    if unknown:
+        raise TypeError(
+            f"{what}: there is no option {unknown}; the options are {', '.join(Options._fields)} "
+            "(steps follow from the values)"
+        )
+    return Options(**options)
 
 
 def opened(what: str, fn: Callable[..., Any], inputs: Any, parameters: Parameters) -> Probe:

@@ -27,6 +27,14 @@ def tensors_in(value: Any) -> list[Tensor]:
     return [t for part in value for t in tensors_in(part)] if isinstance(value, (tuple, list)) else []
 
 
+def name_of(thing: Any) -> str:
+    """What a function, a class or an object is called in messages and in code that shows a failure again."""
+    if isinstance(getattr(thing, "__self__", None), type):  # a class's own method, as Function.apply is
+        return f"{name_of(thing.__self__)}.{thing.__name__}"
+    name = getattr(thing, "__qualname__", None) or type(thing).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
 class Probe:
     """`fn(*inputs)` as a function from the `leaves` (tensors that it reads) to one vector of all its
     float outputs.
@@ -41,12 +49,13 @@ class Probe:
     ) -> None:
         self.fn, self.inputs, self.leaves = fn, list(inputs), dict(leaves)
         self.buffers = [(b, b.array, b.array.copy()) for b in buffers]
-        self.noise = get_rng_state()
+        self.noise, self.draws = get_rng_state(), False
         self.values = {name: leaf.array.copy() for name, leaf in self.leaves.items()}
 
     def __enter__(self) -> Probe:
         try:
             self.outputs = self.run()
+            self.draws = not np.array_equal(get_rng_state().array, self.noise.array)
             self._check()
         except BaseException:
             self.__exit__()
@@ -92,7 +101,7 @@ class Probe:
     @property
     def name(self) -> str:
         """What the function is called."""
-        return getattr(self.fn, "__name__", None) or type(self.fn).__name__
+        return name_of(self.fn)
 
     def place(self, i: int) -> str:
         """Entry `i` of the vector of outputs, as the caller knows it."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..autograd import GradcheckError
+from ..nn.module import Module
 from ..tensor import Tensor
-from .probe import Probe, tensors_in
+from .probe import Probe, name_of, tensors_in
 
 PRINTED = 1000  # numbers of one tensor that are still printed
 
@@ -60,8 +62,15 @@ class WrongGradient(GradcheckError, AssertionError):
         self.summary, self.wrong, self.inputs = summary, list(wrong), list(inputs)
 
 
-def wrong_gradient(what: str, probe: Probe, result: Checked, culprit: str) -> WrongGradient:
-    """The error that tells all."""
+def wrong_gradient(
+    what: str,
+    probe: Probe,
+    result: Checked,
+    culprit: str,
+    parameters: Any = None,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> WrongGradient:
+    """The error that tells all; `parameters` and `options` are what the check was given."""
     wrong = result.wrong
     worst = max(wrong, key=lambda e: math.inf if math.isnan(e.backward) else abs(e.backward - e.true))
     lines = [
@@ -75,7 +84,7 @@ def wrong_gradient(what: str, probe: Probe, result: Checked, culprit: str) -> Wr
     lines.append(f"        central differences   {worst.central:.17g}")
     if culprit:
         lines.append(f"    {culprit}")
-    code = "\n".join("    " + line for line in reproduction(what, probe))
+    code = "\n".join("    " + line for line in reproduction(what, probe, parameters, options))
     return WrongGradient("\n".join(lines), code, wrong, probe.inputs)
 
 
@@ -94,25 +103,68 @@ def pattern(wrong: Sequence[Entry]) -> str:
 # --- code
 
 
-def reproduction(what: str, probe: Probe) -> list[str]:
-    """Lines of Python that call the check again on the same numbers."""
-    names = [f"x{i}" for i in range(len(probe.inputs))]
+def reproduction(what: str, probe: Probe, parameters: Any, options: Mapping[str, Any]) -> list[str]:
+    """Lines of Python that call the check again on the same numbers, with the same noise."""
+    names: dict[int, str] = {}
+    lines = []
+    for i, x in enumerate(probe.inputs):
+        lines.append(f"x{i} = {names.get(id(x)) or code(x)}{_too_large(x)}")
+        names.setdefault(id(x), f"x{i}")
+    fn = probe.name if _is_its_name(probe.fn) else "fn"
+    held = probe.fn if parameters is None and isinstance(probe.fn, Module) else parameters
+    lines += _restored(held, "fn" if held is probe.fn else "parameters", probe)
+    if probe.draws:
+        lines.append(f"tg.set_rng_state(tg.tensor(list({bytes(probe.noise.array)!r}), dtype=tg.uint8))")
+    more = ", parameters=parameters" if held is not None and held is not probe.fn else ""
+    more += "".join(f", {name}={value!r}" for name, value in options.items())
+    given = ", ".join(f"x{i}" for i in range(len(probe.inputs)))
+    call = f"{what}({fn}, [{given}]{more})" + (f"  # fn: {probe.name}" if fn != probe.name else "")
+    return [*_imports(what, probe.inputs, "\n".join(lines)), *lines, call]
+
+
+def _is_its_name(fn: Any) -> bool:
+    """True if the name of a function is what it is called in code: not of lambdas, objects, bound methods."""
+    of_whom = getattr(fn, "__self__", None)
+    bound = of_whom is not None and not isinstance(of_whom, (type, ModuleType))
+    return hasattr(fn, "__name__") and not bound and name_of(fn).replace(".", "").isidentifier()
+
+
+def _imports(what: str, inputs: Sequence[Any], lines: str) -> list[str]:
+    """Of the names that `code` may have used, all that need it."""
+    found = ["import tinygrad_rnn as tg", f"from tinygrad_rnn.testing import {what}"]
+    tuples = {type(x): x for x in inputs if isinstance(x, tuple) and hasattr(x, "_fields")}
+    found += [f"from {kind.__module__} import {kind.__qualname__}" for kind in tuples]
+    if "np." in lines:
+        found.insert(0, "import numpy as np")
+    if "nan" in lines or "inf" in lines:
+        found.insert(0, "from math import inf, nan")
+    return found
+
+
+def _restored(held: Any, owner: str, probe: Probe) -> list[str]:
+    """Lines that give what fn reads without being given it (`held`, called `owner`) its values again."""
     given = {id(t) for t in tensors_in(probe.inputs)}
-    lines = [
-        "import tinygrad_rnn as tg",
-        "from math import inf, nan",
-        f"from tinygrad_rnn.testing import {what}",
+    values = {name: leaf for name, leaf in probe.leaves.items() if id(leaf) not in given}
+    if isinstance(held, Module):
+        places = {name: f"{owner}.get_parameter({name!r})" for name in values}
+        saved = {id(b): Tensor(array) for b, _, array in probe.buffers}
+        for name, b in held.named_buffers():
+            places[name], values[name] = f"{owner}.get_buffer({name!r})", saved[id(b)]
+    else:
+        places = {name: f"{owner}[{name!r}]" if isinstance(held, Mapping) else name for name in values}
+    return [
+        f"# {places[name]}: of shape {t.shape}, too large to print"
+        if t.numel() > PRINTED
+        else f"{places[name]}.data = {code(t.detach())}"
+        for name, t in values.items()
     ]
-    lines += [f"{name} = {code(x)}" for name, x in zip(names, probe.inputs)]
-    parameters = {name: leaf for name, leaf in probe.leaves.items() if id(leaf) not in given}
-    if parameters:
-        lines.append("parameters = {")
-        lines += [f"    {name!r}: {code(leaf)}," for name, leaf in parameters.items()]
-        lines.append(
-            "}  # what fn reads without being given it: copy the values into your module's parameters"
-        )
-    more = ", parameters=..." if parameters else ""
-    return [*lines, f"{what}(fn, [{', '.join(names)}]{more})  # fn: {probe.name}"]
+
+
+def _too_large(x: Any) -> str:
+    """What is to be said of tensors in x that are not printed."""
+    shapes = [t.shape for t in tensors_in(x) if t.numel() > PRINTED]
+    told = ", ".join(f"{math.prod(shape)} numbers of shape {shape}" for shape in shapes)
+    return f"  # ...: {told}, in the error's `inputs`" if shapes else ""
 
 
 def code(value: Any) -> str:
@@ -142,10 +194,5 @@ def _code_of_tensor(t: Tensor) -> str:
     if not t.numel():
         return f"tg.zeros({t.shape}, dtype=tg.{t.dtype}{more})"
     if t.numel() > PRINTED:
-        return f"...  # {t.numel()} numbers of shape {t.shape}: see the error's `inputs`"
+        return "..."
     return f"tg.tensor({t.tolist()}, dtype=tg.{t.dtype}{more})"
-
-
-def name_of(fn: Callable[..., Any] | object) -> str:
-    """What a function, a class or an object is called in messages."""
-    return getattr(fn, "__qualname__", None) or type(fn).__qualname__

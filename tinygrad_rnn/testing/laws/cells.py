@@ -14,7 +14,7 @@ from ...nn.recurrent import Recurrent
 from ...ops import zeros, zeros_like
 from ...random import get_rng_state, set_rng_state
 from ...tensor import Tensor
-from ..report import name_of
+from ..probe import name_of
 from . import batches, gradients, rtrl, states, time
 from .case import Case, draw, scatter
 from .law import Law, Verdict, chosen, judge

@@ -14,8 +14,8 @@ from ...nn.module import Module
 from ...random import get_rng_state, set_rng_state
 from ...tensor import Array, Tensor
 from ..gradcheck import gradcheck, gradgradcheck
-from ..probe import tensors_in
-from ..report import code, name_of
+from ..probe import name_of, tensors_in
+from ..report import code
 from .case import leaf, scatter
 from .law import Differs, Law, Verdict, chosen, judge, same
 

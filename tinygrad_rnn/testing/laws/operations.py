@@ -12,8 +12,8 @@ import numpy as np
 from ...autograd import grad, no_grad
 from ...tensor import Array, Tensor
 from ..gradcheck import gradcheck, gradgradcheck
-from ..probe import tensors_in
-from ..report import code, name_of
+from ..probe import name_of, tensors_in
+from ..report import code
 from .case import leaf
 from .law import Differs, Law, Verdict, chosen, judge, same
 

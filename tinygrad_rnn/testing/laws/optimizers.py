@@ -12,7 +12,7 @@ import numpy as np
 from ...autograd import enable_grad
 from ...nn.parameter import Parameter
 from ...tensor import Array, Tensor
-from ..report import name_of
+from ..probe import name_of
 from .law import Differs, Law, Verdict, chosen, judge, same
 
 STEPS = 8
