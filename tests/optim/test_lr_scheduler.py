@@ -117,6 +117,13 @@ def test_one_cycle_ends_with_an_error():
         scheduler.step()
 
 
+def test_half_a_cosine_may_end_between_two_epochs():
+    """`T_max=len(loader) * epochs / accumulated`, say."""
+    found = rates(schedule.CosineAnnealingLR(optimizer_with(0.3), 2.5), 7)
+    expected = [0.15 * (1 + math.cos(math.pi * e / 2.5)) for e in range(len(found))]
+    assert found == pytest.approx(expected)
+
+
 def test_plateau_waits_for_patience_and_takes_a_tensor():
     optimizer = optimizer_with(1.0)
     scheduler = schedule.ReduceLROnPlateau(optimizer, factor=0.5, patience=2)

@@ -170,7 +170,9 @@ schedules = st.one_of(
     st.tuples(st.just("ExponentialLR"), st.fixed_dictionaries({"gamma": st.floats(0.5, 1.1)})),
     st.tuples(
         st.just("CosineAnnealingLR"),
-        st.fixed_dictionaries({"T_max": st.integers(1, 25), "eta_min": st.floats(0, 0.1)}),
+        st.fixed_dictionaries(
+            {"T_max": st.integers(1, 25) | st.sampled_from([0.5, 2.5, 10.25]), "eta_min": st.floats(0, 0.1)}
+        ),
     ),
     st.tuples(
         st.just("CosineAnnealingWarmRestarts"),

@@ -61,6 +61,7 @@ def test_how_they_are_printed():
     printed = repr(nn.GRU(2, 3, num_layers=2, dropout=0.5, batch_first=True))
     assert printed == "GRU(2, 3, num_layers=2, batch_first=True, dropout=0.5)"
     assert repr(nn.RNNCell(2, 3, bias=False)) == "RNNCell(2, 3, bias=False)"
+    assert repr(nn.RNNCell(2, 3, nonlinearity="relu")) == "RNNCell(2, 3, nonlinearity=relu)"
 
 
 def test_nonlinearity_is_the_fourth_argument_of_rnn_as_in_pytorch():

@@ -177,6 +177,10 @@ class RNNCell(GatedCell):
         super().__init__(input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 
+    def extra_repr(self) -> str:
+        """The sizes, and φ if it is not tanh."""
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else ", nonlinearity=relu")
+
     def step(self, a: Tensor, h: Tensor) -> Tensor:
         """h' from a = W_ih x + b_ih (B, H) and h (B, H)."""
         phi = tanh if self.nonlinearity == "tanh" else relu

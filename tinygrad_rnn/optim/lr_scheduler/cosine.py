@@ -16,8 +16,11 @@ class CosineAnnealingLR(LRScheduler):
     Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation 5, no restarts.
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        self.T_max, self.eta_min = positive("T_max", T_max), eta_min
+    def __init__(
+        self, optimizer: Optimizer, T_max: float, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        check_number("T_max", T_max, lambda n: n > 0, "positive")
+        self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
