@@ -44,6 +44,9 @@ NEUTRAL = set(  # calls whose first argument, or whose object, is a value of the
     reversed fit tanh sigmoid phi each joined rows cat stack dropout own t swapaxes squeeze unsqueeze reshape
     copy transpose expand astype clone detach total sum""".split()
 )
+FLAT = set(  # functions of their arguments (but for g) whose derivative is 0
+    "np.zeros_like np.ones_like np.equal np.sign np.floor len isinstance size_of _larger".split()
+)
 SYMMETRIC = {"np.add", "np.equal", "np.logical_and", "np.multiply", "isinstance", "each"}
 
 
@@ -257,17 +260,22 @@ def cut_second_order(node: ast.AST, place: Place) -> Edits:
 
 
 def carries(node: ast.Name | ast.Attribute, place: Place) -> bool:
-    """True unless the value is made here, or only asked for its shape, compared, or called."""
+    """True unless the value is made here, called, or only asked for its shape, compared, or rounded."""
     if not isinstance(node.ctx, ast.Load):
         return False
-    parent = place.source.parents.get(node)
-    if isinstance(parent, ast.Attribute):
-        return parent.attr not in ("shape", "dtype", "ndim")
-    if isinstance(parent, ast.Call):
-        return parent.func is not node and called(parent) not in (
-            "np.zeros_like", "np.ones_like", "np.equal", "np.sign", "len", "isinstance",
-        )  # fmt: skip
-    return not isinstance(parent, ast.Compare)
+    child: ast.AST = node
+    parent = place.source.parents[node]
+    if isinstance(parent, ast.Attribute) and parent.attr in ("shape", "dtype", "ndim"):
+        return False
+    while isinstance(parent, ast.expr):
+        if isinstance(parent, ast.Compare) or (isinstance(parent, ast.Call) and child is parent.func is node):
+            return False
+        if isinstance(parent, ast.Call) and called(parent) in FLAT and place.source.of(node) != "g":
+            return False
+        if isinstance(parent, ast.Call) and called(parent) == "np.where" and child is parent.args[0]:
+            return False
+        child, parent = parent, place.source.parents[parent]
+    return True
 
 
 def wrong_operand(node: ast.AST, place: Place) -> Edits:

@@ -52,7 +52,7 @@ LIMITS = (30, 300)  # seconds of computing that a mutant may take in cheap tests
 # primitives that a mutant is about.
 OPS = (
     "tests/ops/test_op_gradients.py -k '{}'",
-    "tests/ops/test_op_kinks.py tests/ops/test_ops_reference.py",
+    "tests/ops/test_op_kinks.py tests/ops/test_op_truth.py tests/ops/test_ops_reference.py",
     "tests/ops tests/engine tests/nn tests/recurrent tests/compile",
 )
 ENGINE = (
