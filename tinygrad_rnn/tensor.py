@@ -32,10 +32,35 @@ tick = count(1).__next__  # one clock orders the making of nodes and the writing
 
 
 class Memory:
-    """What is known of the memory under an array: who else may look at it, when it was last written."""
+    """What is known of the memory under an array: who else looks at it, when it was last written."""
 
     written = 0  # tick of the last write in place; a node made before it may not read the value any more
     shared = False  # a node keeps the values, or there is another view: assignment must copy first
+    viewers: list[ref[Tensor]] | None = None  # once there are several; some may be gone or have moved
+    room = 8  # how many of them there may be before those that are gone are struck off
+
+    def admit(self, viewer: Tensor, source: Tensor) -> None:
+        """`viewer` shows this memory from now on, as `source` does."""
+        viewer.memory = self
+        viewers = self.viewers
+        if viewers is None:
+            self.viewers, self.shared = [ref(source), ref(viewer)], True
+        elif len(viewers) < self.room:
+            viewers.append(ref(viewer))
+        else:
+            self.viewers = [*(r for r in viewers if r() is not None), ref(viewer)]
+            self.room = 2 * len(self.viewers) + 8
+
+    def living(self) -> list[Tensor]:
+        """The tensors that show this memory, if there are several."""
+        found = [viewer() for viewer in self.viewers or ()]
+        return list(dict.fromkeys(t for t in found if t is not None and t.memory is self))
+
+    def __reduce__(self) -> Any:
+        return Memory, ()  # a copy is under other arrays
+
+
+UNRECORDED = "made under no_grad"
 
 
 class Size(tuple[int, ...]):
@@ -55,7 +80,7 @@ class Tensor(TensorMethods):
     array: Array
     memory: Memory
     node: Any = None  # autograd's record of the operation; None for a leaf
-    origin: Any = None  # of a view: (weak reference to the tensor it shows, that tensor's origin)
+    family: Any = None  # views that one graph goes through; detach() starts another, no_grad gives UNRECORDED
     hooks: Any = None  # of a leaf; other tensors' hooks live on their node
     _requires_grad: bool = False
     _grad: Tensor | None = None
@@ -170,9 +195,8 @@ class Tensor(TensorMethods):
     def detach(self) -> Tensor:
         """The same memory, without the graph."""
         twin = Tensor(self.array)
-        twin.memory = self.memory
-        twin.memory.shared = True
-        twin.origin = (ref(self), self.origin)
+        twin.family = object()
+        self.memory.admit(twin, self)
         return twin
 
     def detach_(self) -> Tensor:
@@ -180,22 +204,13 @@ class Tensor(TensorMethods):
         self.node, self._requires_grad = None, False
         return self
 
-    @property
-    def source(self) -> Tensor | None:
-        """The living tensor of which this is a view, which has to see what is written here."""
-        origin = self.origin
-        while origin is not None:
-            whole: Tensor | None = origin[0]()
-            if whole is not None and whole.memory is self.memory:  # else it has moved to new memory since
-                return whole
-            origin = origin[1]
-        return None
-
     def become(self, result: Tensor) -> Tensor:
         """Take on values and history of `result`: what an operation in place does to a recorded tensor."""
         retained = self.node is not None and (self.node.extras or {}).pop("retain", None)
-        self.array, self.memory, self.origin = result.array, result.memory, result.origin
+        self.array, self.memory = result.array, result.memory
         self.node, self._requires_grad = result.node, result._requires_grad
+        if self.memory.viewers is not None:
+            self.memory.admit(self, result)
         if retained:
             self.node.extra("retain", retained)
         return self
@@ -209,8 +224,10 @@ class Tensor(TensorMethods):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"data: expected a Tensor, got {type(value).__name__}")
-        self.array, self.memory = value.array, value.memory
-        self.memory.shared = True
+        self.array = value.array
+        if value.memory is not self.memory:
+            self.family = object()
+            value.memory.admit(self, value)
 
     def touch(self) -> None:
         """Record that the memory was written: a graph that still needs the old values will refuse to run."""
@@ -289,7 +306,7 @@ class Tensor(TensorMethods):
             )
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
-        fresh = {"array": self.array.copy(), "memory": Memory(), "origin": None, "hooks": None}
+        fresh = {"array": self.array.copy(), "memory": Memory(), "family": None, "hooks": None}
         rest = {k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k not in fresh}
         twin.__dict__.update(fresh | rest)
         return twin

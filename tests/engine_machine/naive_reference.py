@@ -1,67 +1,86 @@
-"""A naive reference for the engine: NumPy memory for values, dense Jacobians carried forwards for gradients.
+"""A naive reference for the engine: true shared memory, dense Jacobians carried forwards.
 
-Every tensor has its array (a view where NumPy gives one) and, if it requires a gradient, its Jacobian by
-each leaf it comes from, as a matrix (numbers of the tensor, numbers of the leaf). Nothing runs backwards.
+A tensor is a few places in a storage, which holds the numbers and, for each family of views that one graph
+goes through, the Jacobian of all of them by each leaf. A write changes both, so every view sees it.
+Nothing runs backwards, nothing is moved, and no operation keeps anything.
 """
 
 from __future__ import annotations
 
 from itertools import count
+from weakref import WeakSet
 
 import numpy as np
 
-number = count(1)  # of operations, and of writes into memory
+number = count(1)  # of operations, and of writes
+
+
+class Storage:
+    """A flat array of numbers. A recorded write, which spoils no old values, gives it another `state`."""
+
+    def __init__(self, numbers):
+        self.numbers, self.state, self.viewers = numbers, object(), WeakSet()
 
 
 class Naive:
-    """A tensor. `history`: the recorded operations behind it; `source`: the tensor of which it is a view."""
+    """A tensor. `history`: the recorded operations behind it; `family`: {leaf: Jacobian}, or None."""
 
-    def __init__(self, array, jacobian=None, history=frozenset(), source=None):
-        self.array, self.jacobian, self.history, self.source = array, jacobian, history, source
-        self.is_leaf_with_gradient = False
+    def __init__(self, storage, places, family):
+        self.storage, self.places, self.family = storage, places, family
+        self.history, self.requires_grad, self.is_leaf_with_gradient = frozenset(), False, False
+        storage.viewers.add(self)
 
     @classmethod
-    def leaf(cls, array):
-        x = cls(array)
-        x.jacobian = {x: np.eye(array.size)}
-        x.is_leaf_with_gradient = True
-        return x
+    def new(cls, array):
+        return cls(Storage(array.flatten()), np.arange(array.size).reshape(array.shape), {})
+
+    def becomes_a_leaf(self):
+        """Ask for the gradient of a tensor that has a family of its own."""
+        self.family[self] = np.zeros((self.storage.numbers.size, self.places.size))
+        self.family[self][self.places.ravel()] = np.eye(self.places.size)
+        self.requires_grad = self.is_leaf_with_gradient = True
 
     @property
-    def requires_grad(self):
-        return self.jacobian is not None
+    def array(self):
+        return np.asarray(self.storage.numbers[self.places])
+
+    @property
+    def jacobian(self):
+        """By each leaf, as a matrix (numbers of the tensor, numbers of the leaf)."""
+        return {leaf: J[self.places.ravel()] for leaf, J in self.family.items()} if self.requires_grad else {}
+
+    @property
+    def repeats(self):
+        """True if a number is in several of its places."""
+        return np.unique(self.places).size < self.places.size
 
 
 class World:
-    """What happened to memory: which operation needs what, and what was written when."""
+    """What operations have done to tensors, to memory and to graphs."""
 
     def __init__(self):
-        self.needs = {}  # operation: the memories of its inputs and its output
-        self.written = {}  # memory: the last write
+        self.needs = {}  # operation: the states of its inputs' and its output's memory
+        self.leaves = {}  # operation: the leaves among its inputs
+        self.written = {}  # state of memory: the last write into it
         self.freed = set()  # operations whose graph is gone
         self.spoiled = set()  # operations that a backward has met which then refused to go on
-        self.kept = []  # arrays whose id stands for a memory
 
-    def memory(self, array):
-        """What an array is a view of, by number."""
-        while array.base is not None:
-            array = array.base
-        self.kept.append(array)
-        return id(array)
-
-    def result(self, array, inputs, shares, recording, source=None):
-        """A tensor made from `inputs`; shares[k](J) is the Jacobian's share that comes through input k."""
-        y = Naive(array, source=source)
-        live = [(x, share) for x, share in zip(inputs, shares) if x.requires_grad]
-        if not recording or not live:
-            return y
-        y.jacobian = {}
-        for x, share in live:
-            for leaf, J in x.jacobian.items():
-                y.jacobian[leaf] = y.jacobian.get(leaf, 0) + share(J)
+    def operation(self, output, inputs):
+        """The history of what is made now from `inputs`."""
         own = next(number)
-        self.needs[own] = {self.memory(array), *(self.memory(x.array) for x in inputs)}
-        y.history = frozenset({own}).union(*(x.history for x, _ in live))
+        self.needs[own] = {x.storage.state for x in (output, *inputs)}
+        self.leaves[own] = {x for x in inputs if x.is_leaf_with_gradient}
+        return frozenset({own}).union(*(x.history for x in inputs if x.requires_grad))
+
+    def result(self, array, inputs, shares, recording):
+        """A tensor made from `inputs`; shares[k](J) is the Jacobian's share that comes through input k."""
+        y = Naive.new(array)
+        if recording and any(x.requires_grad for x in inputs):
+            y.requires_grad = True
+            for x, share in zip(inputs, shares):
+                for leaf, J in x.jacobian.items():
+                    y.family[leaf] = y.family.get(leaf, 0) + share(J)
+            y.history = self.operation(y, inputs)
         return y
 
     # --- operations
@@ -70,34 +89,38 @@ class World:
         """y = f(inputs) with broadcasting, slopes[k] being ∂y/∂input k, elementwise."""
 
         def share(x, slope):
-            rows = np.broadcast_to(np.arange(x.array.size).reshape(x.array.shape), array.shape).ravel()
+            rows = np.broadcast_to(np.arange(x.places.size).reshape(x.places.shape), array.shape).ravel()
             by = np.broadcast_to(slope, array.shape).ravel()[:, None]
             return lambda J: by * J[rows]
 
         return self.result(array, inputs, [share(x, s) for x, s in zip(inputs, slopes)], recording)
 
-    def rearranged(self, x, arrange, recording):
-        """A tensor with some of x's numbers, in any arrangement; a view where NumPy gives one."""
-        array = arrange(x.array)
-        rows = np.asarray(arrange(np.arange(x.array.size).reshape(x.array.shape))).ravel()
-        is_view = np.may_share_memory(array, x.array) and array.base is not None
-        return self.result(array, [x], [lambda J: J[rows]], recording, source=x if is_view else None)
+    def rearranged(self, x, arrange, is_view, recording):
+        """A tensor with some of x's numbers, in any arrangement."""
+        if not is_view:
+            rows = arrange(np.arange(x.places.size).reshape(x.places.shape)).ravel()
+            return self.result(arrange(x.array), [x], [lambda J: J[rows]], recording)
+        family = x.family if recording or not x.requires_grad else None
+        y = Naive(x.storage, arrange(x.places), family)
+        if recording and x.requires_grad:
+            y.requires_grad, y.history = True, self.operation(y, [x])
+        return y
 
     def matmul(self, a, b, recording):
-        n, k = a.array.shape
-        m = b.array.shape[1]
+        n, k = a.places.shape
+        m = b.places.shape[1]
+        before, after = a.array, b.array
 
         def from_a(J):
-            return np.einsum("ikL,kj->ijL", J.reshape(n, k, J.shape[1]), b_then).reshape(n * m, J.shape[1])
+            return np.einsum("ikL,kj->ijL", J.reshape(n, k, J.shape[1]), after).reshape(n * m, J.shape[1])
 
         def from_b(J):
-            return np.einsum("ik,kjL->ijL", a_then, J.reshape(k, m, J.shape[1])).reshape(n * m, J.shape[1])
+            return np.einsum("ik,kjL->ijL", before, J.reshape(k, m, J.shape[1])).reshape(n * m, J.shape[1])
 
-        a_then, b_then = a.array.copy(), b.array.copy()
-        return self.result(a_then @ b_then, [a, b], [from_a, from_b], recording)
+        return self.result(before @ after, [a, b], [from_a, from_b], recording)
 
     def sum(self, x, axis, recording):
-        array, shape = np.asarray(x.array.sum(axis)), x.array.shape
+        array, shape = np.asarray(x.array.sum(axis)), x.places.shape
         axes = tuple(range(len(shape))) if axis is None else axis % len(shape)
 
         def share(J):
@@ -106,78 +129,91 @@ class World:
         return self.result(array, [x], [share], recording)
 
     def cat(self, a, b, recording):
-        n, m = a.array.size, b.array.size
-
-        def share(before, after):
-            return lambda J: np.concatenate(
-                [np.zeros((before, J.shape[1])), J, np.zeros((after, J.shape[1]))]
-            )
-
-        return self.result(np.concatenate([a.array, b.array]), [a, b], [share(0, m), share(n, 0)], recording)
+        n, m = a.places.size, b.places.size
+        shares = [lambda J: np.pad(J, ((0, m), (0, 0))), lambda J: np.pad(J, ((n, 0), (0, 0)))]
+        return self.result(np.concatenate([a.array, b.array]), [a, b], shares, recording)
 
     def detached(self, x):
-        return Naive(x.array, source=x)
+        return Naive(x.storage, x.places, {})
 
     # --- writing
 
-    def put(self, x, index, v, recording):
+    def put(self, x, index, v):
         """x with x[index] = v, as a new tensor."""
-        array, writer = x.array.copy(order="K"), np.full(x.array.shape, -1)
+        array, writer = x.array, np.full(x.places.shape, -1)
         store(array, index, v.array)
-        store(writer, index, np.arange(v.array.size).reshape(v.array.shape))
+        store(writer, index, np.arange(v.places.size).reshape(v.places.shape))
         writer = writer.ravel()
         stays = writer[:, None] < 0
 
         def written(J):
-            share = np.zeros((array.size, J.shape[1]))
+            share = np.zeros((writer.size, J.shape[1]))
             share[writer >= 0] = J[writer[writer >= 0]]
             return share
 
-        shares = [lambda J: np.where(stays, J, 0), written]
-        return self.result(array, [x, v], shares, recording)
+        return self.result(array, [x, v], [lambda J: np.where(stays, J, 0), written], True)
 
     def write(self, x, index, numbers):
-        """x[index] = numbers in memory, seen by every view."""
-        store(x.array, index, numbers.copy())
-        self.written[self.memory(x.array)] = next(number)
+        """x[index] = numbers, which no graph goes through."""
+        places = at(x.places, index)
+        x.storage.numbers[places] = np.broadcast_to(numbers, places.shape)
+        self.written[x.storage.state] = next(number)
 
-    def shown(self, x):
-        """What x is a view of, unless that has moved to new memory since."""
-        whole = x.source
-        return whole if whole is not None and self.memory(whole.array) == self.memory(x.array) else None
+    def relatives(self, x):
+        """The views that a recorded write into x reaches, and whether each of them shows nothing else."""
+        family = [t for t in x.storage.viewers if t.family is x.family and t is not x]
+        seen = [(t, np.isin(t.places, x.places)) for t in family]
+        return [(t, hit.all()) for t, hit in seen if hit.any()]
+
+    def refuses(self, x):
+        """True if a recorded write into x is an error."""
+        return (
+            x.family is None
+            or x.repeats
+            or any(t.is_leaf_with_gradient for t in (x, *dict(self.relatives(x))))
+        )
+
+    def is_part(self, x, index, v):
+        """True if v is x[index] already."""
+        if x.storage is not v.storage or x.family is not v.family or not v.history:
+            return False
+        basic = not any(isinstance(i, np.ndarray) for i in parts_of(index))
+        return basic and np.array_equal(at(x.places, index), v.places)
 
     def change(self, x, result):
-        """x takes on a recorded result, and so does, in its place, what x is a view of."""
-        whole = self.shown(x)
-        if whole is None:
-            x.array, x.jacobian, x.history = result.array, result.jacobian, result.history
-            return
-        places = positions(x.array, whole.array)
-        flat = Naive(whole.array.reshape(-1), whole.jacobian, whole.history)
-        numbers = Naive(result.array.reshape(-1), result.jacobian, result.history)
-        changed = self.put(flat, places.ravel(), numbers, True)
-        before = whole.array
-        self.change(whole, Naive(changed.array.reshape(before.shape), changed.jacobian, changed.history))
-        offset = x.array.ctypes.data - before.ctypes.data
-        x.array = np.ndarray(x.array.shape, float, whole.array, offset, x.array.strides)
-        x.jacobian, x.history = result.jacobian, result.history
+        """x takes on a recorded result."""
+        relatives = self.relatives(x)
+        x.storage.numbers[x.places.ravel()] = result.array.ravel()
+        x.storage.state = object()
+        for leaf in {*x.family, *result.family}:
+            J = x.family.setdefault(leaf, np.zeros((x.storage.numbers.size, leaf.places.size)))
+            J[x.places.ravel()] = result.jacobian.get(leaf, 0)
+        x.requires_grad, x.history = True, result.history
+        for t, covered in relatives:
+            t.history = self.operation(t, [x] if covered else [x, t])
+            t.requires_grad = True
 
     # --- gradients
 
     def gradients(self, y, seed):
         """seedᵀ J for every leaf that y comes from."""
-        return {leaf: (seed.ravel() @ J).reshape(leaf.array.shape) for leaf, J in y.jacobian.items()}
+        leaves = {y} if y.is_leaf_with_gradient else {leaf for op in y.history for leaf in self.leaves[op]}
+        return {leaf: (seed.ravel() @ y.jacobian[leaf]).reshape(leaf.places.shape) for leaf in leaves}
 
     def is_stale(self, y):
         """True if something that an operation behind y may need was written since it ran."""
-        return any(self.written.get(m, 0) > op for op in y.history for m in self.needs[op])
+        return any(self.written.get(state, 0) > op for op in y.history for state in self.needs[op])
+
+
+def parts_of(index):
+    """What stands between the brackets."""
+    return index if isinstance(index, tuple) else (index,)
 
 
 def stages(index):
     """An index as PyTorch reads it: first the integers, then the rest. (NumPy takes integers with arrays.)"""
-    parts = index if isinstance(index, tuple) else (index,)
     first, rest = [], []
-    for part in parts:
+    for part in parts_of(index):
         if isinstance(part, int) or part is Ellipsis:
             first.append(part)
         elif part is not None:
@@ -198,12 +234,3 @@ def store(array, index, numbers):
     """array[index] = numbers."""
     first, rest = stages(index)
     array[first][rest] = numbers
-
-
-def positions(view, whole):
-    """Where the elements of a view stand among those of the contiguous array `whole`."""
-    start = (view.ctypes.data - whole.ctypes.data) // 8
-    places = np.asarray(start)
-    for n, stride in zip(view.shape, view.strides):
-        places = np.add.outer(places, np.arange(n) * (stride // 8))
-    return places

@@ -146,11 +146,31 @@ def test_a_leaf_may_be_written_only_without_a_graph():
     assert x.tolist() == [6, 1] and x.requires_grad and x.is_leaf
 
 
-def test_what_a_detached_view_cannot_pass_on_is_an_error():
+def test_a_detached_view_shares_its_values_but_no_gradient():
     x = tg.ones(3, requires_grad=True)
     y = x * 1
-    with pytest.raises(RuntimeError, match="change a clone"):
-        y.detach().add_(x)
-    one = tg.zeros(1)
-    with pytest.raises(RuntimeError, match="change a clone"):
-        one.expand(3).add_(x)
+    detached = y.detach()
+    detached.add_(x * 2)
+    assert detached.tolist() == y.tolist() == [3, 3, 3]
+    (detached.sum() + 10 * y.sum()).backward()
+    assert x.grad.tolist() == [2 + 10] * 3
+    assert y.grad_fn.name == "mul" and detached.grad_fn.name == "add"
+
+
+def test_where_a_gradient_cannot_pass_is_an_error():
+    x = tg.ones(3, requires_grad=True)
+    y = x * 1
+    with tg.no_grad():
+        unrecorded = y[:2]
+    with pytest.raises(RuntimeError, match="made under no_grad cannot pass a gradient"):
+        unrecorded[0] = x[0]
+    with pytest.raises(RuntimeError, match="made under no_grad"):
+        unrecorded[:1].mul_(x[0])
+    with pytest.raises(RuntimeError, match=r"several times; change a clone\(\)"):
+        tg.zeros(1).expand(3).add_(x)
+    records = np.zeros(2, [("a", "f8"), ("b", "f4")])
+    field = tg.Tensor(records["a"])
+    part = field[1:]
+    with pytest.raises(RuntimeError, match=r"no whole steps apart in memory; change a clone\(\)"):
+        part += x[0]
+    assert part.tolist() == [0] and unrecorded.tolist() == [1, 1] == y[:2].tolist()

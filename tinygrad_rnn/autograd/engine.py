@@ -174,7 +174,7 @@ def assigned(held: dict[Key, Any], node: Node, g: Any) -> Any:
         total.add(g)
     x, v = node.parents
     index = node.static["index"]
-    if is_advanced(index) or x in held:
+    if is_advanced(index) or x is v or x in held:
         return total.total()
     buffer = total.own()
     if v is not None:

@@ -16,11 +16,10 @@ import inspect
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
-from ..tensor import Memory, Tensor, tick
+from ..tensor import UNRECORDED, Memory, Tensor, tick
 from .gradmode import mode
 
 Rule = Callable[..., Any]
@@ -143,9 +142,8 @@ def share(out: Tensor, source: Any) -> None:
     """`out`, whose array has a base, is a view of the memory of `source`, unless NumPy copied on the way."""
     base = out.array.base
     if isinstance(source, Tensor) and (base is source.array or base is source.array.base):
-        out.memory = source.memory
-        out.memory.shared = True
-        out.origin = (ref(source), source.origin)
+        out.family = source.family if mode.enabled or not source._requires_grad else UNRECORDED
+        source.memory.admit(out, source)
     else:
         out.memory = Memory()
 

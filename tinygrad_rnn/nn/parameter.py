@@ -28,9 +28,8 @@ class Parameter(Tensor):
             data = Tensor(data)
         elif not isinstance(data, Tensor):
             raise TypeError(f"Parameter: data must be a Tensor or a NumPy array, got {type(data).__name__}")
-        source = data.detach()
-        super().__init__(source.array)
-        self.memory = source.memory
+        super().__init__(data.array)
+        self.data = data
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

@@ -7,14 +7,13 @@ autograd/contributions.py) and `put` (x with values replaced at an index).
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
 from ..autograd.contributions import Placed, is_advanced, place
 from ..autograd.gradmode import mode
 from ..autograd.primitive import primitive, refused
-from ..tensor import Tensor, method
+from ..tensor import UNRECORDED, Array, Memory, Tensor, method
 from .elementwise import choose, where
 from .inputs import axis_of, mask_of, tensor_of
 
@@ -101,13 +100,15 @@ def get(input: Tensor, index: Any) -> Tensor:
 
 @method("__setitem__")
 def assign(input: Tensor, index: Any, value: Any) -> None:
-    """input[index] = value, differentiably: the tensor becomes the result of `put`, earlier uses keep the old
-    values. Without a graph on either side the memory is written, and every view sees it.
+    """input[index] = value, differentiably: the tensor becomes the result of `put`, and every view of it sees
+    that; earlier uses keep the old values. Without a graph on either side the memory itself is written.
     """
     index = plain(index, input.shape)
     value = tensor_of("x[index] = value", value, input.dtype)
     if mode.enabled and (input.requires_grad or value.requires_grad):
         refuse_leaf(input)
+        if _is_part(value, input, index):
+            return
         extra = value.ndim - input.array[index].ndim  # NumPy passes over leading dimensions of size 1
         value = value.reshape(value.shape[extra:]) if extra > 0 else value
         reuse = not input.memory.shared and input.array.base is None  # no one can tell that it is overwritten
@@ -123,6 +124,16 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
     input.touch()
 
 
+def _is_part(value: Tensor, input: Tensor, index: Any) -> bool:
+    """True if `value` is input[index] itself, as it is after `x[index] += v` has changed that."""
+    kin = value.memory is input.memory and value.family is input.family and value.node is not None
+    if not kin or is_advanced(index):
+        return False
+    part, shown = _getitem(input.array, index=index), value.array
+    steps = [[step for n, step in zip(a.shape, a.strides) if n > 1] for a in (part, shown)]
+    return part.shape == shown.shape and part.ctypes.data == shown.ctypes.data and steps[0] == steps[1]
+
+
 def refuse_leaf(tensor: Tensor) -> None:
     """Raise if `tensor` is a leaf that requires a gradient, and operations are recorded."""
     if mode.enabled and tensor.requires_grad and tensor.node is None:
@@ -132,25 +143,63 @@ def refuse_leaf(tensor: Tensor) -> None:
 
 
 def change(tensor: Tensor, result: Tensor) -> None:
-    """`tensor` takes on a recorded `result`; so does, in its place, the tensor of which it is a view."""
-    whole, shown = tensor.source, tensor.array
-    if whole is None:
+    """`tensor` takes on a recorded `result`, and every living tensor that shows the same memory sees it.
+
+    They move to new memory, laid out as the old one is: who kept values from before still has those.
+    """
+    if tensor.family is UNRECORDED:
+        raise RuntimeError("in place: a view made under no_grad cannot pass a gradient; make it outside")
+    if any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.array.strides)):
+        raise RuntimeError("in place: an expanded tensor shows one number several times; change a clone()")
+    others = [t for t in tensor.memory.living() if t is not tensor]
+    if not others or not result.array.size:
         tensor.become(result)
         return
-    refuse_leaf(whole)
-    detached = whole.requires_grad and not tensor.requires_grad
-    expanded = any(n > 1 and stride == 0 for n, stride in zip(shown.shape, shown.strides))
-    if detached or expanded or not whole.array.flags.c_contiguous:
-        raise RuntimeError("in place: a gradient cannot pass through this view; change a clone()")
-    start = shown.ctypes.data - whole.array.ctypes.data
-    places: Any = np.asarray(start // shown.itemsize)  # of the view's elements, among those of the whole
-    for n, stride in zip(shown.shape, shown.strides):
-        places = np.add.outer(places, np.arange(n) * (stride // shown.itemsize))
-    changed = put(whole.reshape(-1), result.reshape(-1), index=places.reshape(-1), reuse=False)
-    change(whole, changed.reshape(whole.shape))
-    tensor.array = np.ndarray(shown.shape, shown.dtype, whole.array, start, shown.strides)
-    tensor.memory, tensor.origin = whole.memory, (ref(whole), whole.origin)
-    tensor.node, tensor._requires_grad = result.node, True
+    new = Ground([tensor.array, *(t.array for t in others)])
+    new.show(new.values, tensor.array)[...] = result.array
+    new.show(new.numbers, tensor.array)[...] = np.arange(result.array.size).reshape(result.shape)
+    written, memory = result.reshape(-1), Memory()
+    after = [result, *(_rewritten(t, written, new) if t.family is tensor.family else t for t in others)]
+    for t, now in zip([tensor, *others], after):
+        array = new.show(new.values, t.array)
+        array.flags.writeable = t.array.flags.writeable
+        t.become(now)
+        t.array = array
+        memory.admit(t, tensor)
+
+
+def _rewritten(tensor: Tensor, written: Tensor, new: Ground) -> Tensor:
+    """`tensor` with those elements of `written` that it shows."""
+    numbers = new.show(new.numbers, tensor.array)
+    hit = np.asarray(numbers >= 0)
+    if not hit.any():
+        return tensor
+    refuse_leaf(tensor)
+    if hit.all():
+        return getitem(written, index=numbers)
+    return put(tensor, getitem(written, index=numbers[hit]), index=hit, reuse=False)
+
+
+class Ground:
+    """New memory for all that some arrays show of an old one: for their values, and to number elements in."""
+
+    def __init__(self, arrays: list[Array]) -> None:
+        bounds = [np.lib.array_utils.byte_bounds(a) for a in arrays if a.size]
+        self.low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
+        size = (high - self.low) // arrays[0].itemsize
+        self.values, self.numbers = np.empty(size, arrays[0].dtype), np.full(size, -1)
+        for a in arrays:
+            self.show(self.values, a)[...] = a
+
+    def show(self, ground: Array, a: Array) -> Array:
+        """The part of `ground` (values or numbers) that stands for what `a` shows."""
+        if not a.size:
+            return ground[:0].reshape(a.shape)
+        steps = (a.ctypes.data - self.low, *a.strides)
+        if any(n % a.itemsize for n in steps):
+            raise RuntimeError("in place: numbers that are no whole steps apart in memory; change a clone()")
+        start, *strides = (n // a.itemsize * ground.itemsize for n in steps)
+        return np.ndarray(a.shape, ground.dtype, ground, start, strides)
 
 
 # --- by number along a dimension

@@ -1,7 +1,7 @@
 """Operations in place, and conversions.
 
-`x.add_(y)` writes into the memory of x, which every view of it sees, unless a gradient is to pass:
-then x becomes the result of the operation, and earlier uses keep the old values.
+`x.add_(y)` writes into the memory of x. If a gradient is to pass, x becomes the result of the operation
+instead, in new memory, so that earlier uses keep the old values. Every view of x sees the write, both ways.
 """
 
 from __future__ import annotations
