@@ -82,6 +82,7 @@ CALLS = {
     "einsum": lambda x: np.einsum("ij,kj->ik", x, B),
     "tensordot": lambda x: np.tensordot(x, B, axes=([1], [1])),
     "inner": lambda x: np.inner(x, B),
+    "inner with a number": lambda x: np.inner(x[0, 0], V),
     "outer": lambda x: np.outer(x[0], V),
     "operators": lambda x: B + V * x - x / B,
     "an array's matmul": lambda x: B.T @ x,

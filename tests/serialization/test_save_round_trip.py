@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -75,6 +76,8 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return plain | plain.map(tuple) | pairs.map(dict) | pairs.map(OrderedDict) | sets | sets.map(frozenset)
 
 
+@example([np.float32(0.1), np.int64(-3), np.bool_(True), np.datetime64(7, "s"), np.dtype("<f2")])
+@example({"huge": [2**63, -(2**63) - 1], "not finite": [math.inf, -math.nan], "surrogate": "\ud800"})
 @given(st.recursive(atoms | arrays | tensors | parameters, containers, max_leaves=12))
 def test_any_nested_container_comes_back_as_it_was(obj: Any) -> None:
     assert_same(obj, there_and_back(obj))

@@ -17,6 +17,7 @@ from tinygrad_rnn import nn, testing
 from tinygrad_rnn.testing import RandomCell, RandomGraph
 from tinygrad_rnn.testing import strategies as some
 from tinygrad_rnn.testing.random_cell import widths
+from tinygrad_rnn.testing.strategies.graphs import _of_two
 
 PLENTY = settings(
     max_examples=5000,
@@ -180,6 +181,18 @@ def test_a_random_cell_is_made_again_by_its_repr(cell):
         assert (p.array == state[name].array).all()
 
 
+def test_a_random_cell_runs_its_program():
+    """Registers: 0 the input, 1 the state, 2 = W 1 + b, 3 = sin 0; 2 and 3 are the core."""
+    cell = RandomCell(2, (3,), [("linear", 4, 1), ("sin", 0)], update="leaky", output=1, seed=5)
+    w = {name: p.array for name, p in cell.named_parameters()}
+    x, h = np.random.default_rng(0).standard_normal((2, 5, 2)), np.random.default_rng(1).standard_normal((5, 3))
+    y, new = cell.step(tg.tensor(x[0]), tg.tensor(h))
+    core = np.concatenate([h @ w["W_op0"].T + w["b_op0"], np.sin(x[0])], 1)
+    np.testing.assert_allclose(y.detach().numpy(), core @ w["W_y"].T + w["b_y"], 1e-12)
+    n = np.tanh(core @ w["W_n0"].T + w["b_n0"])
+    np.testing.assert_allclose(new.detach().numpy(), (h + n) / 2, 1e-12)
+
+
 def test_cells_of_every_kind_occur():
     occurs(some.cells(), lambda c: len(c.states) == 3 and c.output is not None)
     occurs(some.cells(), lambda c: len(c.projected) == 2)
@@ -221,6 +234,18 @@ def test_graphs_of_every_kind_occur():
         occurs(some.graphs(), lambda drawn, name=name: any(i[0] == name for i in drawn[0].program))
     reused = lambda g: len(used := [r for i in g.program for r in i[1:2]]) > len(set(used))  # noqa: E731
     occurs(some.graphs(), lambda drawn: reused(drawn[0]))
+
+
+def test_an_instruction_that_does_not_fit_its_registers_is_another_one():
+    a, b, wide = tg.zeros(2), tg.zeros(3), tg.zeros(1, 40)
+    for name, x, y, instead in [
+        ("add", a, b, "bell"),
+        ("mul", wide, tg.zeros(40, 1), "bell"),
+        ("matmul", a, b, "sin"),
+        ("cat", a, wide, "tanh"),
+    ]:
+        assert _of_two(name, 0, 1, x, y) == (instead, 0)
+    assert _of_two("add", 0, 1, a, a) == ("add", 0, 1)
 
 
 def test_cases_fit_their_cells():
