@@ -185,9 +185,10 @@ def test_a_random_cell_runs_its_program():
     """Registers: 0 the input, 1 the state, 2 = W 1 + b, 3 = sin 0; 2 and 3 are the core."""
     cell = RandomCell(2, (3,), [("linear", 4, 1), ("sin", 0)], update="leaky", output=1, seed=5)
     w = {name: p.array for name, p in cell.named_parameters()}
-    x, h = np.random.default_rng(0).standard_normal((2, 5, 2)), np.random.default_rng(1).standard_normal((5, 3))
-    y, new = cell.step(tg.tensor(x[0]), tg.tensor(h))
-    core = np.concatenate([h @ w["W_op0"].T + w["b_op0"], np.sin(x[0])], 1)
+    rng = np.random.default_rng(0)
+    x, h = rng.standard_normal((5, 2)), rng.standard_normal((5, 3))
+    y, new = cell.step(tg.tensor(x), tg.tensor(h))
+    core = np.concatenate([h @ w["W_op0"].T + w["b_op0"], np.sin(x)], 1)
     np.testing.assert_allclose(y.detach().numpy(), core @ w["W_y"].T + w["b_y"], 1e-12)
     n = np.tanh(core @ w["W_n0"].T + w["b_n0"])
     np.testing.assert_allclose(new.detach().numpy(), (h + n) / 2, 1e-12)
