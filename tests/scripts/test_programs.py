@@ -16,12 +16,15 @@ import tinygrad_rnn
 # name: the last losses are below …, and the other results lie between …
 CLAIMS = {
     "adding_problem": (0.1, {}),  # always guessing the mean costs 1/6
+    "beam_search": (0.4, {"known": (1, 1), "greedy_is_worse_by": (0.01, 1)}),
     "bilstm_crf": (2.0, {}),
     "char_generation": (0.05, {"recited": (0.9, 1), "hotter_by": (0.3, 3)}),
     "checkpoint_resume": (0.04, {"drift": (0, 0.35)}),
     "copy_memory": (0.1, {"accuracy": (0.85, 1)}),
+    "echo_state": (0.02, {"spread": (0.01, 1)}),
     "function_cell": (0.1, {}),
     "gradient_penalty": (0.05, {"slope": (0.8, 1.2), "distance": (0.1, 2)}),
+    "hierarchical_attention": (0.15, {"accuracy": (0.9, 1)}),
     "lazy_samplers": (0.05, {"accuracy": (1, 1)}),
     "learned_optimizer": (0.7, {"held_out": (0, 0.3)}),
     "lstm_from_scratch": (0.05, {}),
