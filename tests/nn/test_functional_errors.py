@@ -57,6 +57,8 @@ ERRORS = [
     (lambda: F.cross_entropy(X, T == 0), TypeError, "bool"),
     (lambda: F.cross_entropy(X, tg.zeros(4, 2)), RuntimeError, r"\(4, 2\)"),
     (lambda: F.cross_entropy(X, tg.zeros(4, 3), ignore_index=1), NotImplementedError, "ignore_index"),
+    (lambda: F.softmax(tg.zeros(0, 3), dim=2), IndexError, "dim 2"),
+    (lambda: F.batch_norm(X, tg.zeros(3), None, training=True), ValueError, "both of running_mean"),
     (lambda: F.margin_ranking_loss(tg.ones(4, 1), ROW, ROW), RuntimeError, "as many dimensions"),
     (lambda: F.triplet_margin_loss(ROW, ROW, tg.ones(1, 4)), RuntimeError, "as many dimensions"),
     (lambda: F.cross_entropy(X, T, label_smoothing=1.5), ValueError, "label_smoothing.*1.5"),

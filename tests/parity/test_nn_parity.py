@@ -120,7 +120,8 @@ def test_pad(data):
 @given(arrays(float, (3, 2), elements=number), arrays(float, (3, 2), elements=number), st.integers(0, 1))
 def test_similarities(x, y, dim):
     x, y = x + 0.0123, y - 0.0321  # away from ties and zeros
-    compare(lambda lib, x, y: lib.nn.functional.cosine_similarity(x, y, dim), x, y)
+    for eps in (1e-8, 2.0):  # also where a vector is shorter than eps
+        compare(lambda lib, x, y, e=eps: lib.nn.functional.cosine_similarity(x, y, dim, e), x, y)
     for p in (1.0, 2.0, 3.5):
         compare(lambda lib, x, y, p=p: lib.nn.functional.pairwise_distance(x, y, p), x, y)
         compare(lambda lib, x, p=p: lib.nn.functional.normalize(x, p, dim), x)

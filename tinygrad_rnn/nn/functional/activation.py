@@ -152,7 +152,8 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """eˣ / Σ eˣ along `dim` (computed in `dtype`, if given)."""
     shifted, dim = _prepared("softmax", input, dim, _stacklevel, dtype)
     e = exp(shifted)
-    return e * reciprocal(e.sum(dim, keepdim=True)) if 0 not in e.shape else e
+    total = e.sum(dim, keepdim=True)
+    return e * reciprocal(total) if 0 not in e.shape else e
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
@@ -164,7 +165,8 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     """ln softmax(x) = x - ln Σ eˣ along `dim` (computed in `dtype`, if given)."""
     shifted, dim = _prepared("log_softmax", input, dim, _stacklevel, dtype)
     e = exp(shifted)
-    return shifted - log(e.sum(dim, keepdim=True)) if 0 not in e.shape else e
+    total = e.sum(dim, keepdim=True)
+    return shifted - log(total) if 0 not in e.shape else e
 
 
 @method("softmax")

@@ -149,6 +149,8 @@ def batch_norm(
     """
     if input.ndim < 2:
         raise ValueError(f"batch_norm: input must be (N, C) or (N, C, …), got shape {input.shape}")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm: give both of running_mean and running_var, or neither")
     count = input.shape[1]
     for name, given in (
         ("running_mean", running_mean),
@@ -231,12 +233,13 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x₁·x₂ / (max(‖x₁‖, ε) max(‖x₂‖, ε)) along `dim`."""
+    """x₁·x₂ / (max(‖x₁‖, ε) max(‖x₂‖, ε)) along `dim`; in the derivative ε is no bound (as in PyTorch)."""
     if x1.shape != x2.shape:
         shape = np.broadcast_shapes(x1.shape, x2.shape)
         x1, x2 = x1.broadcast_to(shape), x2.broadcast_to(shape)
-    lengths = clamp(norm(x1, 2, dim), min=eps) * clamp(norm(x2, 2, dim), min=eps)
-    return (x1 * x2).sum(dim) / lengths
+    lengths = [norm(x, 2, dim) for x in (x1, x2)]
+    a, b = (n + (clamp(n.detach(), min=eps) - n.detach()) for n in lengths)
+    return (x1 * x2).sum(dim) / (a * b)
 
 
 def pairwise_distance(
