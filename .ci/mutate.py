@@ -56,7 +56,7 @@ OPS = (
     "tests/ops tests/engine tests/nn tests/recurrent tests/compile",
 )
 ENGINE = (
-    "tests/engine/test_random_programs.py tests/engine/test_assignment.py",
+    "tests/engine/test_contributions.py tests/engine/test_random_programs.py tests/engine/test_assignment.py",
     "tests/engine/test_backward.py tests/ops/test_op_gradients.py -k 'not 100_000 and not [matmul'",
     "tests/engine tests/engine_machine tests/ops tests/recurrent",
 )

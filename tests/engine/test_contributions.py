@@ -1,0 +1,169 @@
+"""Contributions to a gradient and their sum: each kind, in any order and number, against dense arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.autograd.contributions import (
+    Part,
+    Placed,
+    Product,
+    Sum,
+    add_at,
+    add_rows,
+    fit,
+    place,
+    product,
+)
+
+shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def whole(rng, shape):
+    """Whole numbers as floats: their sums are exact in any order."""
+    return rng.integers(-9, 10, shape).astype(float)
+
+
+@st.composite
+def indices(draw, shape):
+    """Slices and numbers; arrays of numbers, negative ones too, for some dimensions; a mask; a mixture."""
+    kind = draw(st.sampled_from(["basic", "arrays", "mask", "mixed"]))
+    if kind == "basic" or 0 in shape:
+        return draw(arrays.basic_indices(shape, allow_newaxis=True))
+    if kind == "mask":
+        return draw(arrays.arrays(bool, shape[: draw(st.integers(1, len(shape)))]))
+    result = arrays.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=5)
+    one = st.shared(result, key="index")
+
+    def numbers(n):
+        dtype = draw(st.sampled_from([np.int64, np.int32, np.uint8]))
+        least = 0 if dtype is np.uint8 else -n
+        return draw(arrays.arrays(dtype, one, elements=st.integers(least, n - 1)))
+
+    several = [numbers(n) for n in shape[: draw(st.integers(1, len(shape)))]]
+    if kind == "mixed":
+        several = [slice(None) if draw(st.booleans()) else i for i in several]
+    return several[0] if len(several) == 1 and draw(st.booleans()) else tuple(several)
+
+
+@given(shapes, st.data(), seeds, st.sampled_from("CF"))
+def test_adding_at_an_index_adds_every_share(shape, data, seed, order):
+    rng = np.random.default_rng(seed)
+    start, index = np.array(whole(rng, shape), order=order), data.draw(indices(shape))
+    g = whole(rng, start[index].shape)
+    kept, found, expected = g.copy(), start.copy(order=order), start.copy()
+    np.add.at(expected, index, g)
+    add_at(found, index, g)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(g, kept)
+    np.testing.assert_array_equal(place(g, indices=[index], shape=shape).numpy(), expected - start)
+
+
+@given(st.integers(1, 4), st.lists(st.integers(0, 3), max_size=8), seeds, st.integers(0, 2))
+def test_rows_that_are_named_several_times_receive_every_share(width, rows, seed, more):
+    rng = np.random.default_rng(seed)
+    shape = (width,) * more
+    g, expected, found = whole(rng, (len(rows), *shape)), np.zeros((4, *shape)), np.zeros((4, *shape))
+    for k, row in enumerate(rows):
+        expected[row] += g[k]
+    add_rows(found, np.array(rows, int), g)
+    np.testing.assert_array_equal(found, expected)
+
+
+@given(arrays.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_dims=4), seeds)
+def test_fitting_a_gradient_is_the_adjoint_of_broadcasting(broadcast, seed):
+    """For x that broadcasts to the shape of g: <fit(g), x> = <g, x>. A g that is smaller is spread out."""
+    rng = np.random.default_rng(seed)
+    for shape in broadcast.input_shapes:
+        x, g = whole(rng, shape), whole(rng, broadcast.result_shape)
+        fitted = fit(g, shape)
+        assert fitted.shape == shape and (fitted * x).sum() == (g * x).sum()
+        np.testing.assert_array_equal(fit(x, g.shape), np.broadcast_to(x, g.shape))
+
+
+CONTRIBUTIONS = st.lists(
+    st.tuples(st.sampled_from(["dense", "row", "slice", "numbers", "product"]), seeds), min_size=1, max_size=6
+)
+
+
+def contribution(kind, rng):
+    """A contribution to a (3, 2) gradient, and the same as a dense array; the arrays that it consists of."""
+    dense = np.zeros((3, 2))
+    if kind in ("dense", "row"):
+        g = whole(rng, (3, 2) if kind == "dense" else (2,))
+        return g, dense + g, [g]
+    if kind == "product":
+        n = rng.integers(0, 4)
+        a, g = whole(rng, (n, 3)), whole(rng, (n, 2))
+        return Product(a, g), a.T @ g, [a, g]
+    index = (slice(1, None), 1) if kind == "slice" else (np.array([0, -1, 0]),)
+    g = whole(rng, dense[index].shape)
+    np.add.at(dense, index, g)
+    return Placed(g, index), dense, [g]
+
+
+@given(CONTRIBUTIONS, st.booleans(), st.booleans())
+def test_a_sum_is_the_sum_whatever_comes_in_whatever_order(kinds, recorded, own):
+    total, expected, inside = Sum((3, 2)), np.zeros((3, 2)), []
+    for kind, seed in kinds:
+        d, dense, parts = contribution(kind, np.random.default_rng(seed))
+        if recorded:
+            d = as_recorded(d)
+        total.add(d)
+        expected += dense
+        inside += [(part, part.copy()) for part in parts]
+    found = np.asarray(total.own() if own and not recorded else total.total())
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.asarray(total.total()), expected)  # asked again, nothing is added twice
+    for part, before in inside:
+        np.testing.assert_array_equal(part, before)
+        assert not (own and not recorded and np.shares_memory(found, part))
+    assert (not own) or recorded or total.owned
+
+
+def as_recorded(d):
+    """The contribution with tensors in place of arrays."""
+    if isinstance(d, Product):
+        return Product(tg.Tensor(d.a), tg.Tensor(d.g))
+    return Placed(tg.Tensor(d.g), d.index) if isinstance(d, Placed) else tg.Tensor(d)
+
+
+@given(CONTRIBUTIONS, st.lists(st.tuples(st.sampled_from(["dense", "slice"]), seeds), max_size=3))
+def test_what_a_sum_has_handed_out_stays_as_it_was(first, later):
+    """Contributions that come after `own` go into its array: it is the sum's own, and nobody else's."""
+    total, expected = Sum((3, 2)), np.zeros((3, 2))
+    for kind, seed in first + later:
+        d, dense, parts = contribution(kind, np.random.default_rng(seed))
+        before = [part.copy() for part in parts]
+        total.add(d)
+        total.own()
+        expected += dense
+        for part, was in zip(parts, before):
+            np.testing.assert_array_equal(part, was)
+    np.testing.assert_array_equal(total.total(), expected)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=4), seeds)
+def test_products_in_one_go_are_the_sum_of_products(rows, seed):
+    rng = np.random.default_rng(seed)
+    a, g = ([whole(rng, (n, m)) for n in rows] for m in (3, 2))
+    np.testing.assert_array_equal(product(a, g), sum(x.T @ y for x, y in zip(a, g)))
+
+
+def test_parts_of_several_outputs_are_kept_apart():
+    total = Sum((2,))
+    for k, value in ((0, 1.0), (2, 5.0), (0, 3.0)):
+        total.add(Part(k, np.full(2, value)))
+    assert {k: g.tolist() for k, g in total.total().items()} == {0: [4, 4], 2: [5, 5]}
+
+
+def test_small_numbers_stay_arrays():
+    total = Sum(())
+    for _ in range(3):
+        total.add(np.asarray(2.0))
+    assert isinstance(total.total(), np.ndarray) and total.total() == 6
