@@ -57,6 +57,13 @@ ERRORS = [
     (lambda: F.cross_entropy(X, T == 0), TypeError, "bool"),
     (lambda: F.cross_entropy(X, tg.zeros(4, 2)), RuntimeError, r"\(4, 2\)"),
     (lambda: F.cross_entropy(X, tg.zeros(4, 3), ignore_index=1), NotImplementedError, "ignore_index"),
+    (lambda: F.binary_cross_entropy(ROW[:, None], ROW[:, None], ROW), RuntimeError, r"weight \(4,\)"),
+    (
+        lambda: F.binary_cross_entropy_with_logits(ROW[:, None], ROW[:, None], pos_weight=ROW),
+        RuntimeError,
+        r"pos_weight \(4,\) does not fit input \(4, 1\)",
+    ),
+    (lambda: F.soft_margin_loss(ROW[:, None], ROW), RuntimeError, r"target \(4,\)"),
     (lambda: F.softmax(tg.zeros(0, 3), dim=2), IndexError, "dim 2"),
     (lambda: F.batch_norm(X, tg.zeros(3), None, training=True), ValueError, "both of running_mean"),
     (lambda: F.margin_ranking_loss(tg.ones(4, 1), ROW, ROW), RuntimeError, "as many dimensions"),

@@ -389,3 +389,13 @@ def test_celu_is_continuous_at_zero_for_every_alpha():
     for alpha in (0.5, 2.0, -0.5):
         expected = np.where(x.array > 0, x.array, alpha * np.expm1(x.array / alpha))
         np.testing.assert_allclose(F.celu(x, alpha).array, expected)
+
+
+def test_the_likelihood_of_one_number():
+    loss = F.gaussian_nll_loss(tg.tensor(1.0), tg.tensor(3.0), tg.tensor(2.0))
+    assert loss.item() == pytest.approx((np.log(2) + 4 / 2) / 2)
+
+
+def test_cosine_similarity_with_integers():
+    x, y = tg.tensor([[3.0, 4.0]]), tg.tensor([[4, 3]])
+    assert F.cosine_similarity(x, y).item() == pytest.approx(24 / 25)

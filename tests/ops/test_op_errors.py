@@ -148,6 +148,7 @@ LEFT_OUT = [
     ("tg.tensor(1, pin_memory=True)", "tensor: the argument pin_memory="),
     ("x.clone(memory_format=None)", "clone: the argument memory_format="),
     ("x.scatter(0, whole * 0, x, reduce='add')", "scatter: the argument reduce="),
+    ("x.clone().scatter_(0, whole * 0, x, reduce='add')", "scatter: the argument reduce="),
     ("tg.zeros(2, device='cuda')", "cuda"),
     ("tg.einsum(x, [0, 1], [0])", "einsum: lists of numbers"),
     ("x.norm('nuc')", "norm: p='nuc'"),

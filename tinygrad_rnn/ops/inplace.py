@@ -19,7 +19,7 @@ from ..tensor import Tensor, method
 from . import elementwise, index, reduce, shape
 from .create import rng_of
 from .index import assign, change, refuse_leaf
-from .inputs import cast, named
+from .inputs import LEFT_OUT, cast, named, refuse
 
 IN_PLACE = {
     elementwise: """abs add addcdiv addcmul bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp
@@ -70,11 +70,13 @@ def _look(tensor: Tensor, result: Tensor) -> Tensor:
 
 def _in_place(operation: Callable[..., Tensor], finish: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Attach `x.operation_(…)`, which gives the result to x."""
+    name = operation.__name__
 
     def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs:
+            refuse(name, LEFT_OUT & kwargs.keys())
         return finish(self, operation(self, *args, **kwargs))
 
-    name = operation.__name__
     method(f"{name}_")(named(f"{name}_", in_place, f"`{name}`, in place."))
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...dtypes import FLOATS
 from ...ops import cat, clamp, full, matmul, narrow, norm, rsqrt, where
+from ...ops.inputs import matched
 from ...random import default_generator
 from ...tensor import Tensor
 
@@ -237,6 +239,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     if x1.shape != x2.shape:
         shape = np.broadcast_shapes(x1.shape, x2.shape)
         x1, x2 = x1.broadcast_to(shape), x2.broadcast_to(shape)
+    x1, x2 = matched("cosine_similarity", x1, x2, kinds=FLOATS)
     lengths = [norm(x, 2, dim) for x in (x1, x2)]
     a, b = (n + (clamp(n.detach(), min=eps) - n.detach()) for n in lengths)
     return (x1 * x2).sum(dim) / (a * b)

@@ -10,7 +10,7 @@ import numpy as np
 from ...ops import amax, clamp, exp, gather, log, log1p, logaddexp, ones_like, where, xlogy
 from ...tensor import Tensor
 from .activation import log_softmax
-from .loss import Flag, reduced, reduction_of
+from .loss import Flag, fitting, reduced, reduction_of
 
 # --- classes: x (C), (N, C) or (N, C, d₁, …)
 
@@ -186,7 +186,9 @@ def binary_cross_entropy(
     losses = -(target * log(inner) + (1 - target) * log1p(-inner))
     if edge.any():
         losses = where(edge, _edge_loss(input, target), losses)
-    return reduced(losses if weight is None else losses * weight, size_average, reduce, reduction)
+    if weight is not None:
+        losses = losses * fitting("binary_cross_entropy", "weight", weight, input)
+    return reduced(losses, size_average, reduce, reduction)
 
 
 def _edge_loss(input: Tensor, target: Tensor) -> Tensor:
@@ -209,14 +211,18 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None,
 ) -> Tensor:
     """ℓ = -w (p t ln σ(x) + (1 - t) ln(1 - σ(x))), p = `pos_weight`, by ln(1 + e⁻ˣ) and so for every x."""
+    name = "binary_cross_entropy_with_logits"
     if input.shape != target.shape:
-        shapes = f"input {input.shape} and target {target.shape}"
-        raise ValueError(f"binary_cross_entropy_with_logits: {shapes} must have the same shape")
+        raise ValueError(
+            f"{name}: input {input.shape} and target {target.shape} must have the same shape"
+        )
     surprise = logaddexp(-input, 0.0)  # -ln σ(x)
-    losses = (1 - target) * input + (
-        surprise if pos_weight is None else surprise * (1 + (pos_weight - 1) * target)
-    )
-    return reduced(losses if weight is None else losses * weight, size_average, reduce, reduction)
+    if pos_weight is not None:
+        surprise = surprise * (1 + (fitting(name, "pos_weight", pos_weight, input) - 1) * target)
+    losses = (1 - target) * input + surprise
+    if weight is not None:
+        losses = losses * fitting(name, "weight", weight, input)
+    return reduced(losses, size_average, reduce, reduction)
 
 
 # --- distributions
@@ -253,7 +259,7 @@ def gaussian_nll_loss(
     variance = var if isinstance(var, Tensor) else Tensor(np.full(input.shape, var, input.dtype))
     if (variance.array < 0).any():
         raise ValueError("gaussian_nll_loss: var has negative entries")
-    if variance.shape == input.shape[:-1]:
+    if variance.shape == input.shape[:-1] != input.shape:
         variance = variance.unsqueeze(-1)
     if variance.ndim != input.ndim or any(
         v not in (1, n) for v, n in zip(variance.shape, input.shape, strict=True)

@@ -39,6 +39,14 @@ def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     return input - target
 
 
+def fitting(name: str, argument: str, given: Tensor, input: Tensor) -> Tensor:
+    """`given`, if it broadcasts to the shape of `input`; one that makes it larger is a mistake."""
+    pairs = zip(reversed(given.shape), reversed(input.shape))
+    if given.ndim > input.ndim or not all(n in (1, m) for n, m in pairs):
+        raise RuntimeError(f"{name}: {argument} {given.shape} does not fit input {input.shape}")
+    return given
+
+
 # --- of the difference d = x - t
 
 
@@ -92,6 +100,7 @@ def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: Flag = None, reduce: Flag = None, reduction: str = "mean"
 ) -> Tensor:
     """ℓ = ln(1 + e^(-t x)), t = ±1"""
+    fitting("soft_margin_loss", "target", target, input)
     return reduced(logaddexp(-target * input, 0.0), size_average, reduce, reduction)
 
 
