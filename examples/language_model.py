@@ -27,11 +27,14 @@ class CharLM(nn.Module):
     `x` (T, B) numbers of characters -> scores (T, B, V), and the state after the last of them.
     """
 
-    def __init__(self, cell: str, symbols: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, cell: str, symbols: int, hidden: int, layers: int, dropout: float, compile: bool = False
+    ) -> None:
         super().__init__()
         recurrent = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[cell]
         self.embed = nn.Embedding(symbols, 64)
-        self.rnn = recurrent(64, hidden, layers, dropout=dropout if layers > 1 else 0.0)
+        rnn = recurrent(64, hidden, layers, dropout=dropout if layers > 1 else 0.0)
+        self.rnn = tg.compile(rnn) if compile else rnn
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, symbols)
 
@@ -51,7 +54,7 @@ class Run:
     def __init__(self, options: dict[str, Any], corpus: Corpus) -> None:
         tg.manual_seed(options["seed"])
         self.options, self.text = options, corpus.digest
-        sizes = {name: options[name] for name in ("cell", "hidden", "layers", "dropout")}
+        sizes = {name: options[name] for name in ("cell", "hidden", "layers", "dropout", "compile")}
         self.model = CharLM(symbols=len(corpus.vocabulary), **sizes)
         self.optimizer = optim.Adam(self.model.parameters(), lr=options["lr"])
         self.schedule = optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=options["steps"])

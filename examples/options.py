@@ -41,7 +41,7 @@ TRAINING: dict[str, tuple[Any, Callable[[str], Any], str]] = {
     "dropout": (0.0, fraction, "chance of a dropped unit, between layers and around them"),
     "seed": (1, natural, "seed of all random numbers"),
 }
-DEFAULTS = {name: default for name, (default, _, _) in TRAINING.items()}
+DEFAULTS = {"compile": False} | {name: default for name, (default, _, _) in TRAINING.items()}
 QUICK = {"hidden": 128, "steps": 100, "lr": 1e-2}
 
 
@@ -54,6 +54,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for name, (default, kind, what) in TRAINING.items():
         letter = "NAME" if kind is cell else "N" if isinstance(default, int) else "X"
         group.add_argument(spelled(name), type=kind, metavar=letter, help=f"{what} (default {default})")
+    group.add_argument("--compile", action="store_const", const=True, help="train a compiled program, sooner")
     same = " ".join(f"{spelled(name)} {value}" for name, value in QUICK.items())
     group.add_argument("--quick", action="store_true", help=f"the same as {same}")
     add = parser.add_argument_group("text, checkpoints, samples").add_argument
@@ -64,7 +65,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     less = "below 1 prefers likely characters (default 0.8)"
     add("--temperature", type=positive, default=0.8, metavar="X", help=less)
     args = parser.parse_args(argv)
-    chosen = {name: vars(args)[name] for name in TRAINING if vars(args)[name] is not None}
+    chosen = {name: vars(args)[name] for name in DEFAULTS if vars(args)[name] is not None}
     args.training = (QUICK | chosen) if args.quick else chosen
     return args
 

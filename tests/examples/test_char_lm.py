@@ -68,6 +68,20 @@ def test_a_resumed_run_goes_on_bit_for_bit(text, tmp_path, stop_after, capsys, c
     assert capsys.readouterr().out.rpartition(result)[2] == uninterrupted.rpartition(result)[2]
 
 
+def test_a_compiled_run_learns_the_same_and_can_be_continued(text, tmp_path, stop_after, capsys):
+    eager, whole, parts = (tmp_path / name for name in ("eager", "whole", "parts"))
+    assert main("--text", text, *TINY, "--checkpoint", eager) == 0
+    assert main("--text", text, *TINY, "--compile", "--checkpoint", whole) == 0
+    a, b = tg.load(eager), tg.load(whole)
+    assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+    for name, weight in a["model"].items():
+        assert tg.allclose(weight, b["model"][name], atol=1e-3), name
+    stop_after(8)
+    assert main("--text", text, *TINY, "--compile", "--checkpoint", parts) == 130
+    assert main("--text", text, "--resume", parts, "--checkpoint", parts) == 0
+    assert parts.read_bytes() == whole.read_bytes()
+
+
 def test_a_run_goes_on_in_another_process(text, tmp_path, stop_after):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     main("--text", text, *TINY, "--checkpoint", whole)
