@@ -296,6 +296,22 @@ class FirstGroupOnly(optim.SGD):
         return super().step(closure)
 
 
+class OneRate(optim.SGD):
+    """The learning rate of the first group for all of them."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["lr"] = self.defaults["lr"]
+        return super().step(closure)
+
+
+class LeavesNoGrad(optim.SGD):
+    def step(self, closure=None):
+        loss = super().step(closure)
+        tg.autograd.set_grad_enabled(False)
+        return loss
+
+
 class DecaysAll(optim.SGD):
     """Weight decay without a gradient."""
 
@@ -364,6 +380,8 @@ class KeepsGradients(optim.SGD):
         (Uphill, "it_descends", "its minimum is"),
         (Forgets, "a_resumed_run_is_the_same_run", "of the resumed run,"),
         (FirstGroupOnly, "groups_are_independent", "in a group of its own,"),
+        (OneRate, "groups_are_independent", "b, in a group with half the learning rate, goes the way of"),
+        (LeavesNoGrad, "a_resumed_run_is_the_same_run", "grad mode was True, and is False afterwards"),
         (DecaysAll, "what_has_no_gradient_stays", "the parameter without a gradient"),
         (Moves, "it_writes_parameters_in_place", "W has moved to other memory"),
         (EatsGradients, "it_writes_parameters_in_place", "the gradient of W, after the step,"),

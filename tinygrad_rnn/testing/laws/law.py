@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from ...autograd import is_grad_enabled, set_grad_enabled
+from ...dtypes import get_default_dtype, set_default_dtype
+from ...random import get_rng_state, set_rng_state
 from ...tensor import Array, Tensor
 from ..report import WrongGradient
 
@@ -105,6 +109,23 @@ def _told(
     return f"{laws}\n    " + "\n    ".join([*told.splitlines(), f"to reproduce: {call}"])
 
 
+def _world() -> dict[str, Any]:
+    """What nothing that is examined may change."""
+    return {"grad mode": is_grad_enabled(), "the default dtype": get_default_dtype()}
+
+
+@contextmanager
+def world_kept() -> Iterator[None]:
+    """Grad mode, the default dtype and the default generator are afterwards as they were before."""
+    mode, dtype, noise = is_grad_enabled(), get_default_dtype(), get_rng_state()
+    try:
+        yield
+    finally:
+        set_grad_enabled(mode)
+        set_default_dtype(dtype)
+        set_rng_state(noise)
+
+
 def statement(law: Law) -> str:
     """The law in words: its docstring, on one line."""
     return " ".join((law.__doc__ or "").split())
@@ -112,14 +133,19 @@ def statement(law: Law) -> str:
 
 def tried(law: Law, case: Any) -> tuple[str, str]:
     """("held", ""), ("not applicable", why) or ("broken", what differed): an exception of the examined
-    code breaks it too.
+    code breaks it too, and so does another grad mode or default dtype afterwards; both are put back.
     """
+    before = _world()
     try:
-        why = law(case)
+        with world_kept():
+            why = law(case)
+            for what, now in _world().items():
+                if now != before[what]:
+                    raise Differs(f"{what} was {before[what]}, and is {now} afterwards")
+    except WrongGradient as error:
+        return "broken", error.summary
+    except AssertionError as error:
+        return "broken", str(error)
     except Exception as error:
-        if isinstance(error, WrongGradient):
-            return "broken", error.summary
-        return "broken", str(error) if isinstance(
-            error, AssertionError
-        ) else f"{type(error).__name__}: {error}"
+        return "broken", f"{type(error).__name__}: {error}"
     return ("held", "") if why is None else ("not applicable", why)

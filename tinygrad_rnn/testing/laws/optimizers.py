@@ -87,7 +87,9 @@ def a_resumed_run_is_the_same_run(problem: Problem) -> None:
 
 
 def groups_are_independent(problem: Problem) -> str | None:
-    """Two groups with the same options go the way of one group."""
+    """Two groups with the same options go the way of one group; with options of their own, of two
+    optimizers.
+    """
     one, two = problem.parameters(), problem.parameters()
     try:
         grouped = problem.optimizer([{"params": [two[0]]}, {"params": [two[1]]}])
@@ -96,7 +98,29 @@ def groups_are_independent(problem: Problem) -> str | None:
     wanted = problem.run(problem.optimizer(one), one)
     for name, got, want in zip("Wb", problem.run(grouped, two), wanted):
         same(f"{name}, in a group of its own,", got, want, exact=True)
+    _own_options(problem, getattr(grouped, "defaults", {}).get("lr"))
     return None
+
+
+def _own_options(problem: Problem, lr: Any) -> None:
+    """Half the learning rate for b: in a group, and in an optimizer of its own."""
+    if not isinstance(lr, (int, float)):
+        return
+    slow = {"lr": lr / 2}
+    one, two = problem.parameters(), problem.parameters()
+    apart = [problem.optimizer([one[0]]), problem.optimizer([{"params": [one[1]], **slow}])]
+    grouped = [problem.optimizer([{"params": [two[0]]}, {"params": [two[1]], **slow}])]
+    full = problem.parameters()
+    problem.run(problem.optimizer(full), full)
+    for parameters, optimizers in ((one, apart), (two, grouped)):
+        for _ in range(STEPS):
+            problem.closure(parameters)()
+            for optimizer in optimizers:
+                optimizer.step()
+    for name, got, want in zip("Wb", two, one):
+        same(f"{name}, in a group with half the learning rate for b,", got, want, exact=True)
+    if np.array_equal(two[1].array, full[1].array):
+        raise Differs("b, in a group with half the learning rate, goes the way of the full one")
 
 
 def what_has_no_gradient_stays(problem: Problem) -> None:
