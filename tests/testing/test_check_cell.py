@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from wrong_cells import WRONG, Elman, HandWritten
 
@@ -39,9 +41,14 @@ def test_a_wrong_cell_breaks_its_laws(name):
         assert f"breaks the law {law}: {testing.laws.law.statement(LAWS[law])}" in str(caught.value)
 
 
+class ListState(Elman):
+    def initial_state(self, batch_size, like):
+        return [super().initial_state(batch_size, like)] * 2
+
+
 def test_every_law_is_broken_by_something():
     by_cells = {law for _, laws, _ in WRONG.values() for law in laws}
-    by_engines = {"gradients_accumulate", "gradients_share_no_memory", "a_detached_state_truncates"}
+    by_engines = {"a_detached_state_truncates"}
     assert by_cells | by_engines == set(LAWS)
 
 
@@ -93,6 +100,36 @@ def test_the_message_says_what_differs_and_how_to_see_it_again():
     assert str(second.value) == told
 
 
+def test_a_class_is_made_anew_for_every_case_so_that_each_can_be_shown_alone():
+    class OfThree(Elman):
+        """Wrong only in batches of three rows, with numbers of its own in every case."""
+
+        def step(self, x, h):
+            return super().step(x, h.detach() if len(h) == 2 and len(self.U) == 2 else h)
+
+    with pytest.raises(LawBroken) as caught:
+        check_cell(OfThree, hidden_size=2, laws=["backward_is_the_derivative"])
+    told = str(caught.value)
+    again = told.split("to reproduce: ")[1]
+    assert "cases=1, seed=" in again and ", hidden_size=2)" in again
+    tg.manual_seed(99)
+    with pytest.raises(LawBroken) as second:
+        eval(again, {"check_cell": check_cell, "OfThree": OfThree})
+    assert str(second.value) == told
+
+
+def test_what_cannot_be_written_in_code_is_called_cell():
+    kind, laws, options = WRONG["AtLeastOneStep"]
+    cell = kind(3, 3)
+    cell.part = nn.Identity()  # its repr has several lines
+    for given, name in [(kind(3, 3), "GRUCell(3, 3)"), (cell, "cell"), (partial(kind), "cell")]:
+        with pytest.raises(LawBroken) as caught:
+            check_cell(given, input_size=3, laws=laws, **options)
+        assert f"to reproduce: check_cell({name}, laws=[" in str(caught.value)
+        assert ", cases=1, seed=0, input_size=3, over=AtLeastOneStep)" in str(caught.value)
+        assert (name == "cell") == ("cell: the " in str(caught.value))
+
+
 def test_what_breaks_several_laws_in_one_way_is_told_once():
     with pytest.raises(LawBroken) as caught:
         check_cell(WRONG["Crashes"][0])
@@ -120,6 +157,36 @@ def test_a_module_called_as_pytorch_cells_are_is_a_cell_too():
         check_cell(SkipsABias(3, 2), input_size=3)
     assert caught.value.laws == ["a_missing_state_is_the_initial_one"]
 
+    class HasNoUse(Plain):
+        def __init__(self, input_size, hidden_size):
+            super().__init__(input_size, hidden_size)
+            self.scale = nn.Parameter(tg.ones(1))
+
+    with pytest.raises(LawBroken, match="the gradient of scale is zero everywhere"):
+        check_cell(HasNoUse, laws=["every_parameter_matters"])
+
+
+def test_a_module_that_cannot_start_is_told_why():
+    class NeedsAState(nn.Module):
+        def forward(self, x, h):
+            return tg.tanh(x + h)
+
+    class NotSquare(nn.Module):
+        def __init__(self, input_size, hidden_size):
+            super().__init__()
+            self.inner = nn.RNNCell(hidden_size, hidden_size)
+
+        def forward(self, x, h=None):
+            return self.inner(x, h)
+
+    for cell, words in [
+        (NeedsAState(), r"shape \(1, 3\): TypeError: .*missing 1 required positional argument: 'h'"),
+        (NotSquare, r"RuntimeError: RNNCell: input \(1, 3\) must be"),
+    ]:
+        with pytest.raises(LawBroken, match=words) as caught:
+            check_cell(cell, input_size=3)
+        assert caught.value.laws == ["a_missing_state_is_the_initial_one"]
+
 
 def test_a_learned_initial_state_need_not_be_zero():
     class Learned(Elman):
@@ -141,6 +208,13 @@ def test_the_cell_and_the_world_stay_as_they_were():
     assert tg.get_rng_state().tolist() == noise.tolist()
 
 
+@pytest.mark.parametrize("name", ["ChangesTheDefault", "StopsRecording"])
+def test_what_a_cell_changes_in_the_world_is_put_back(name):
+    with pytest.raises(LawBroken):
+        check_cell(WRONG[name][0], laws=WRONG[name][1], cases=1)
+    assert tg.is_grad_enabled() and tg.get_default_dtype() == tg.float32
+
+
 def test_parameters_can_be_kept():
     cell = nn.RNNCell(2, 2).double()
     cell.weight_ih.array[...] = 0
@@ -160,12 +234,14 @@ def test_parameters_can_be_kept():
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "words"),
     [
-        ([42], {}, TypeError, "expected a cell, a module or a class"),
+        ([42], {}, TypeError, "expected a cell, a module or what makes one, got int"),
+        ([nn.GRU(3, 4)], {}, TypeError, "GRU is a layer and runs over time by itself; pass its cell"),
+        ([ListState], {}, TypeError, r"the state of ListState holds a list; a state is a tensor or a"),
         (
             [nn.GRUCell],
             {"laws": ["no_such_law"]},
             ValueError,
-            "no law 'no_such_law'; the laws are backward_is",
+            "no law 'no_such_law'; the laws are a_step_is",
         ),
         ([nn.GRUCell], {"skip": ["no_such_law"]}, ValueError, "no law 'no_such_law'"),
         ([nn.Identity()], {}, ValueError, "does not tell its input_size; pass input_size="),
@@ -178,5 +254,5 @@ def test_a_wrong_argument_is_named(arguments, options, error, words):
 
 def test_the_verdict_prints_as_a_table():
     assert str(check_cell(Elman, laws=["a_step_is_pure", "rows_are_independent"])) == (
-        "rows_are_independent  held\na_step_is_pure        held"
+        "a_step_is_pure        held\nrows_are_independent  held"
     )

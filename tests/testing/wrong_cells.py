@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_rnn import cat, flip, nn, sigmoid, tanh, tensor, zeros
-from tinygrad_rnn.autograd import Function
+from tinygrad_rnn import cat, flip, float64, nn, set_default_dtype, sigmoid, tanh, tensor, zeros
+from tinygrad_rnn.autograd import Function, set_grad_enabled
 
 WRONG = {}  # name: (the cell, the laws that must be among the broken ones, options of check_cell)
 
@@ -138,6 +138,37 @@ class NoStateNoBias(Elman):
 
 
 @breaks("a_missing_state_is_the_initial_one")
+class UnitState(Elman):
+    """h / |h|, which is 0 / 0 in the first step."""
+
+    def step(self, x, h):
+        with np.errstate(invalid="ignore"):
+            return super().step(x, h / (h * h).sum(1, keepdim=True).sqrt())
+
+
+@breaks("layers_equal_loops")
+class CalledOtherwise(Elman):
+    """A call is not what the loop does."""
+
+    def forward(self, x, h=None):
+        return 2 * super().forward(x, h)
+
+
+@breaks("float32_stays_float32")
+class Widens(Elman):
+    """A constant in float64, whatever the parameters are in."""
+
+    def step(self, x, h):
+        return super().step(x, h) * tensor([0.5] * self.hidden_size, dtype=float64)
+
+
+@breaks("float32_stays_float32")
+class StartsWide(Elman):
+    def initial_state(self, batch_size, like):
+        return zeros(batch_size, self.hidden_size, dtype=float64)
+
+
+@breaks("a_missing_state_is_the_initial_one")
 class StartsAtOne(Elman):
     def initial_state(self, batch_size, like):
         return zeros(batch_size, self.hidden_size, dtype=like.dtype) + 1
@@ -154,6 +185,19 @@ class UnusedParameter(Elman):
     def __init__(self, input_size, hidden_size):
         super().__init__(input_size, hidden_size)
         self.unused = nn.Parameter(zeros(hidden_size))
+
+
+@breaks("every_parameter_matters")
+class StateUnused(nn.Cell):
+    """The state that is given changes nothing."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.W = nn.Parameter(zeros(hidden_size, input_size))
+
+    def step(self, x, h):
+        return tanh(x @ self.W.t()) + 0 * h
 
 
 @breaks("ragged_rows_equal_rows_alone", "layers_equal_loops")
@@ -209,6 +253,21 @@ class Remembers(Elman):
     def step(self, x, h):
         self.__dict__["count"] = self.__dict__.get("count", 0) + 1
         return super().step(x, h) + 0.01 * self.count
+
+
+@breaks("a_step_is_pure", "rows_are_independent")
+class ChangesTheDefault(Elman):
+    def step(self, x, h):
+        set_default_dtype(float64)
+        return super().step(x, h)
+
+
+@breaks("gradients_accumulate", "gradients_share_no_memory")
+class StopsRecording(Elman):
+    def step(self, x, h):
+        h = super().step(x, h)
+        set_grad_enabled(False)
+        return h
 
 
 @breaks("no_steps_keep_the_state", "backward_is_the_derivative", "rows_are_independent")

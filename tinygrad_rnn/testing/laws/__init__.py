@@ -1,7 +1,8 @@
 """Laws, and what tries them on a cell, an operation, a module, an optimizer.
 
 A law is a function of a case; its docstring states it. Read `law.py`, then `cells.py` (check_cell) and
-the files it names: gradients, batches, time, states, rtrl. The others hold laws and check in one file.
+the files it names: gradients, precision, batches, time, states, rtrl. The others hold laws and check in
+one file.
 """
 
 from .cells import LAWS, check_cell

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...nn.cells import Cell, GRUCell, each
+from ...dtypes import float64
+from ...nn.cells import Cell, GRUCell, Step, each
 from ...nn.module import Module
+from ...nn.parameter import Parameter
 from ...nn.recurrent import Recurrent
 from ...ops import zeros, zeros_like
-from ...random import get_rng_state, set_rng_state
+from ...random import manual_seed
 from ...tensor import Tensor
 from ..probe import name_of
-from . import batches, gradients, rtrl, states, time
+from . import batches, gradients, precision, rtrl, states, time
 from .case import Case, draw, scatter
-from .law import Law, Verdict, chosen, judge
+from .law import Law, LawBroken, Verdict, chosen, judge, statement, world_kept
 
 LAWS: dict[str, Law] = {
     law.__name__: law
     for law in (
+        gradients.a_step_is_pure,
         gradients.backward_is_the_derivative,
         gradients.second_derivatives,
         gradients.gradients_accumulate,
@@ -37,7 +40,7 @@ LAWS: dict[str, Law] = {
         states.layers_equal_loops,
         states.two_biases_are_one,
         gradients.gradients_share_no_memory,
-        gradients.a_step_is_pure,
+        precision.float32_stays_float32,
         rtrl.real_time_recurrent_learning,
     )
 }
@@ -59,34 +62,112 @@ def check_cell(
     """Try every law of recurrent cells on `cell`; LawBroken names those that it breaks, and how to see it.
 
     `cell` is a Cell, or a module called as PyTorch's cells are, `state = cell(x, state)`, or a class of
-    such, made as `cell(input_size, hidden_size)`. An instance is copied; parameters are in float64, and
-    noise is added to them (unless `keep_parameters`), so that no bias is zero. Each law is tried on
-    `cases` random cases, which follow from `seed`. `laws` are the names of those to try (default: all,
-    in LAWS), `skip` of those not to. `over` runs cells over time, with the interface of Recurrent: pass
-    your own loop to have it examined. `summed_biases`: the rows in which bias_ih and bias_hh enter as a
-    sum, if not all.
+    such (or a function that makes one), called as `cell(input_size, hidden_size)`. An instance is copied;
+    parameters are in float64, and noise is added to them (unless `keep_parameters`), so that no bias is
+    zero. Each law is tried on `cases` random cases, which follow from `seed`. `laws` are the names of those
+    to try (default: all, in LAWS), `skip` of those not to. `over` runs cells over time, with the interface
+    of Recurrent: pass your own loop to have it examined. `summed_biases`: the rows in which bias_ih and
+    bias_hh enter as a sum, if not all.
 
     >>> import tinygrad_rnn as tg
     >>> print(check_cell(tg.nn.RNNCell, laws=["every_parameter_matters"]))
     every_parameter_matters  held
     """
     tried = chosen("check_cell", LAWS, laws, skip)
-    noise = get_rng_state()
-    try:
-        own, size = _prepared(cell, input_size, hidden_size, seed, keep_parameters)
-        if summed_biases is None and isinstance(own, GRUCell):
-            summed_biases = slice(0, 2 * own.hidden_size)  # the candidate's are apart: r ∘ (W h + b_hh)
-        drawn = [_case(own, size, seed + k, over, summed_biases) for k in range(cases)]
-        return judge(tried, drawn, name_of(cell), _again(cell))
-    finally:
-        set_rng_state(noise)
+    options: dict[str, Any] = {
+        "input_size": input_size,
+        "hidden_size": hidden_size,
+        "over": over,
+        "keep_parameters": keep_parameters,
+        "summed_biases": summed_biases,
+    }
+    with world_kept():
+        drawn = [_case(cell, seed + k, **options) for k in range(cases)]
+    return judge(tried, drawn, name_of(cell), _again(cell, options))
 
 
-def _again(cell: Any) -> Callable[[list[str], Case], str]:
-    code = name_of(cell) if isinstance(cell, type) or "\n" in repr(cell) else repr(cell)
-    return lambda names, case: (
-        f"check_cell({code}, laws={names!r}, cases=1, seed={case.seed})  # {case.sizes}"
+def _again(cell: Any, options: dict[str, Any]) -> Callable[[list[str], Case], str]:
+    """The call that tries some laws on one case again."""
+    text = name_of(cell) if hasattr(cell, "__name__") else repr(cell)
+    code = text if isinstance(cell, Module) or hasattr(cell, "__name__") else "cell"
+    code = code if "\n" not in code else "cell"
+    defaults = check_cell.__kwdefaults__ or {}
+    more = "".join(
+        f", {name}={name_of(value) if name == 'over' else repr(value)}"
+        for name, value in options.items()
+        if value != defaults[name]
     )
+    which = "" if code == text else f", cell: the {name_of(cell)} that was given"
+    return lambda names, case: (
+        f"check_cell({code}, laws={names!r}, cases=1, seed={case.seed}{more})  # {case.sizes}{which}"
+    )
+
+
+def _case(
+    cell: Any,
+    seed: int,
+    input_size: int | None,
+    hidden_size: int,
+    over: Callable[..., Any],
+    keep_parameters: bool,
+    summed_biases: slice | None,
+) -> Case:
+    """A copy of the cell, and few steps and rows, one of them of length 0 and one of full length. Everything
+    random follows from `seed`.
+    """
+    manual_seed(seed)
+    own, size = _prepared(cell, input_size, hidden_size, seed, keep_parameters)
+    if summed_biases is None and isinstance(own, GRUCell):
+        summed_biases = slice(0, 2 * own.hidden_size)  # the candidate's are apart: r ∘ (W h + b_hh)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    T = int(rng.integers(3, 6))
+    lengths = [0, T, *rng.integers(0, T + 1, int(rng.integers(0, 3))).tolist()]
+    return draw(own, size, seed, T, rng.permutation(lengths).tolist(), over=over, summed_biases=summed_biases)
+
+
+def _prepared(cell: Any, input_size: int | None, hidden_size: int, seed: int, keep: bool) -> tuple[Cell, int]:
+    """A cell in float64 with its input's size, whatever was given."""
+    own = cell
+    if callable(cell) and not isinstance(cell, Module):
+        own = cell(input_size or 3, hidden_size)
+        input_size = input_size or 3
+    if isinstance(own, Recurrent):
+        raise TypeError(f"check_cell: {name_of(own)} is a layer and runs over time by itself; pass its cell")
+    if not isinstance(own, Module):
+        raise TypeError(f"check_cell: expected a cell, a module or what makes one, got {name_of(cell)}")
+    size = input_size or getattr(own, "input_size", None)
+    if not size:
+        raise ValueError(f"check_cell: {name_of(cell)} does not tell its input_size; pass input_size=")
+    own = copy.deepcopy(own).double().eval()
+    if not keep:
+        scatter(own, np.random.Generator(np.random.PCG64(seed)))
+    own = own if isinstance(own, Cell) else Called(own, size)
+    _check_start(name_of(cell), own, size)
+    return own, size
+
+
+def _check_start(name: str, cell: Cell, size: int) -> None:
+    """Errors for a cell that has no initial state, or one that no loop can carry."""
+    law = states.a_missing_state_is_the_initial_one
+    try:
+        state = cell.initial_state(1, zeros(1, size, dtype=float64))
+    except Exception as error:
+        raise LawBroken(
+            f"{name} breaks the law {law.__name__}: {statement(law)}\n"
+            f"    without a state, on an input of shape (1, {size}): {type(error).__name__}: {error}",
+            [law.__name__],
+        ) from error
+    for part in _parts(state):
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f"check_cell: the state of {name} holds a {name_of(type(part))}; "
+                "a state is a tensor or a (named) tuple of states"
+            )
+
+
+def _parts(state: Any) -> list[Any]:
+    """What nested tuples hold."""
+    return [p for part in state for p in _parts(part)] if isinstance(state, tuple) else [state]
 
 
 # --- any cell
@@ -106,36 +187,13 @@ class Called(Cell):
     def initial_state(self, batch_size: int, like: Tensor) -> Any:
         """Zeros of the form of a state: what the module returns when it is given none."""
         result = self.module(zeros(max(batch_size, 1), self.input_size, dtype=like.dtype))
-        state = getattr(result, "state", result)
-        return each(lambda s: zeros_like(s.detach())[:batch_size], state)
+        state = result.state if isinstance(result, Step) else result
+        return each(lambda s: zeros_like(s.detach())[:batch_size] if isinstance(s, Tensor) else s, state)
 
     def forward(self, x: Tensor, state: Any = None) -> Any:
         """The module's own forward, which decides what a missing state is."""
         return self.module(x) if state is None else self.module(x, state)
 
-
-def _prepared(cell: Any, input_size: int | None, hidden_size: int, seed: int, keep: bool) -> tuple[Cell, int]:
-    if isinstance(cell, type):
-        cell = cell(input_size or 3, hidden_size)
-        input_size = input_size or 3
-    if not isinstance(cell, Module):
-        raise TypeError(f"check_cell: expected a cell, a module or a class of them, got {name_of(cell)}")
-    size = input_size or getattr(cell, "input_size", None)
-    if not size:
-        raise ValueError(f"check_cell: {name_of(cell)} does not tell its input_size; pass input_size=")
-    own = copy.deepcopy(cell).double().eval()
-    if not keep:
-        scatter(own, np.random.Generator(np.random.PCG64(seed)))
-    return (own if isinstance(own, Cell) else Called(own, size)), size
-
-
-def _case(
-    cell: Cell, input_size: int, seed: int, over: Callable[..., Any], summed_biases: slice | None
-) -> Case:
-    """A case of few steps and rows, one of them of length 0 and one of full length."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    T = int(rng.integers(3, 6))
-    lengths = [0, T, *rng.integers(0, T + 1, int(rng.integers(0, 3))).tolist()]
-    return draw(
-        cell, input_size, seed, T, rng.permutation(lengths).tolist(), over=over, summed_biases=summed_biases
-    )
+    def named_parameters(self, *args: Any, **options: Any) -> Iterator[tuple[str, Parameter]]:
+        """The module's, under the names that they have there."""
+        return self.module.named_parameters(*args, **options)

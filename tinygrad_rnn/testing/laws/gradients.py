@@ -35,7 +35,11 @@ def _checked(check: Any, case: Case, steps: int) -> None:
     )
     if quick.wrong:
         check(cell_over_time, inputs, parameters=case.cell, limit=200)
-        raise Differs(f"{check.__name__}, along random directions only: {quick.wrong[0]}")
+        e = quick.wrong[0]
+        raise Differs(
+            f"{check.__name__}, along random directions only: d {e.output} / d {e.argument} "
+            f"is {e.true:.17g}, backward gives {e.backward:.17g}"
+        )
 
 
 def backward_is_the_derivative(case: Case) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ...nn.cells import Cell, Step, each
 from ...nn.containers import ModuleList
-from ...nn.loop import advance
 from ...nn.parameter import Parameter
 from ...ops import cat
 from ...tensor import Array, Tensor
@@ -21,7 +20,7 @@ from .law import Differs, same, same_all
 
 def a_missing_state_is_the_initial_one(case: Case) -> None:
     """state=None equals the cell's initial state, which is zeros unless it is learned: one step and
-    many, values and gradients.
+    many, values and gradients, all of them finite.
     """
     given = _initial(case)
     if not any(s.requires_grad for s in tensors_in(given)):
@@ -46,16 +45,22 @@ def _same_without(what: str, case: Case, run: Run) -> None:
     for k, (got, want) in enumerate(zip(missing.last, explicit.last)):
         same(f"last state {k} of {what} without a state", got, want)
     same_all(f"for {what} without a state, the gradient of", missing.grads, explicit.grads)
+    found = {"outputs": missing.ys} | {f"the gradient of {name}": g for name, g in missing.grads.items()}
+    for name, array in found.items():
+        if not np.isfinite(array).all():
+            raise Differs(f"for {what} without a state, {name}: {np.sum(~np.isfinite(array))} not finite")
 
 
 def _one_step(cell: Cell, x: Tensor, state: Any) -> tuple[Tensor, Any]:
     """Output and state of the cell called by itself."""
     result = cell(x, state)
-    return result if isinstance(result, Step) else (tensors_in(result)[0], result)
+    if isinstance(result, Step):
+        return result
+    return (result[0] if isinstance(result, tuple) else result), result
 
 
 def every_parameter_matters(case: Case) -> str | None:
-    """Every parameter gets a gradient that is not zero everywhere."""
+    """Every parameter gets a gradient that is not zero everywhere, and so does a given initial state."""
     if len(case.xs) < 2:
         return "too few steps in this case"
     run = case.run()
@@ -63,6 +68,10 @@ def every_parameter_matters(case: Case) -> str | None:
     for name, g in parameters_in(seen.grads).items():
         if not g.any():
             raise Differs(f"the gradient of {name} is zero everywhere")
+    grads = case.see(run, case.xs, case.state).grads
+    given = [g for name, g in grads.items() if name.startswith("state[")]
+    if given and not any(g.any() for g in given):
+        raise Differs("the gradient of the initial state is zero everywhere: nothing depends on it")
     return None
 
 
@@ -111,8 +120,8 @@ class Fitted(Cell):
 
 
 def layers_equal_loops(case: Case) -> None:
-    """Two layers in both directions, with any mask, equal plain loops over the steps of each row:
-    values and gradients.
+    """Two layers in both directions, with any mask, equal plain loops over each row that call the cell
+    for every step: values and gradients.
     """
     rng, (T, B, D) = case.rng(), case.xs.shape
     width = case.see(case.run(), case.xs[:0], case.state).ys.shape[-1]
@@ -156,7 +165,7 @@ def _row(
         for backwards, cell in enumerate(cells):
             state, ys = states[len(ends)], {}
             for t in range(len(data))[:: -1 if backwards else 1]:
-                ys[t], state = advance(cell, cell.project(data[t]), state)
+                ys[t], state = _one_step(cell, data[t], state)
             directions.append(ys)
             ends.append(state)
         data = [cat([ys[t] for ys in directions], -1) for t in range(len(data))]
