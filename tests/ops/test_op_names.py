@@ -29,7 +29,7 @@ BOTH = """
 FUNCTIONS = "cat stack hstack vstack einsum tensordot meshgrid"
 METHODS = (
     "view expand expand_as repeat T mT item tolist size dim numel float double long int bool to cpu type_as "
-    "is_contiguous"
+    "is_contiguous ger"
 )
 IN_PLACE = """
     add sub mul div pow neg abs exp expm1 log log1p log2 sqrt rsqrt square reciprocal sin cos tanh

@@ -33,8 +33,8 @@ METHODS = """
     addmm baddbmm bmm dot inner matmul mm mv outer trace
 """  # functions that are methods too, as are the rows of elementwise.py
 OTHER_NAMES = {
-    "clip": "clamp", "broadcast_to": "expand", "divide": "div", "moveaxis": "movedim", "subtract": "sub",
-    "swapaxes": "transpose", "true_divide": "div",
+    "clip": "clamp", "broadcast_to": "expand", "divide": "div", "ger": "outer", "moveaxis": "movedim",
+    "subtract": "sub", "swapaxes": "transpose", "true_divide": "div",
 }  # fmt: skip
 
 for _name in FUNCTIONS.split() + METHODS.split():
