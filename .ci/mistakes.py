@@ -165,7 +165,8 @@ def dropped_call(node: ast.AST, place: Place) -> Edits:
         function = node.func
         if called(node) in NEUTRAL and node.args:
             first = node.args[1] if called(node) == "each" and len(node.args) > 1 else node.args[0]
-            yield place.source.put(node, place.source.closed(first))
+            if not isinstance(first, ast.Starred):
+                yield place.source.put(node, place.source.closed(first))
         elif isinstance(function, ast.Attribute) and function.attr in NEUTRAL and not of_numpy(node):
             yield place.source.put(node, place.source.closed(function.value))
 

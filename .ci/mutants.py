@@ -203,7 +203,7 @@ def mutants_of(path: str, text: str, scope: str = WHOLE) -> list[Mutant]:
         for kind, mistake in MISTAKES.items():
             for edit in mistake(node, place):
                 new = source.edited(edit)
-                if new in seen or not parses(new):
+                if new in seen:
                     continue
                 seen.add(new)
                 before, after = changed_lines(source, edit)
@@ -211,15 +211,6 @@ def mutants_of(path: str, text: str, scope: str = WHOLE) -> list[Mutant]:
                 primitives = getattr(place.around[0], "primitives", ()) if place.around else ()
                 found.append(Mutant(path, place.name, line, kind, before, after, new, primitives))
     return sorted(found, key=lambda m: m.line)
-
-
-def parses(text: str) -> bool:
-    """True for a program."""
-    try:
-        ast.parse(text)
-    except SyntaxError:
-        return False
-    return True
 
 
 def changed_lines(source: Source, edit: Edit) -> tuple[str, str]:

@@ -130,6 +130,7 @@ def test_what_is_said_and_not_computed_is_left_alone(modules):
         found = modules[0].mutants_of(path, text, scope)
         assert len({m.text for m in found}) == len(found)
         for m in found:
+            compile(m.text, path, "exec")
             assert "elsewhere" not in m.function and '"""' not in m.before and "raise" not in m.before
             assert m.before.startswith(text.splitlines()[m.line - 1].strip())
 
