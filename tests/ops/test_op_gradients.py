@@ -60,19 +60,22 @@ CASES = {
     "pow": [*pairs(positive), ((positive(X), np.array([0.0, 1.0, 2.0])), {})],
     "monomial": [((x,), {"n": n}) for x in SIZES for n in (3, 1, 0)]
     + alone({"n": -1.5}, {"n": 0.5}, x=positive(X)),
-    "cast": alone({"dtype": np.dtype(float), "was": np.dtype(float)}),
+    "cast": [((x,), {"dtype": np.dtype(float), "was": np.dtype(float)}) for x in SIZES],
     "where": [
         ((MASK, X, Y), {}),
         ((MASK, X, 2.0), {}),
         ((MASK[:1], wave(2, 1), wave(3)), {}),
         ((MASK, 0, wave()), {}),
+        ((MASK[:1], wave(0, 3), 2.0), {}),
     ],
     "sum": alone(
         *({"axis": a, "keepdims": k} for a in ((0,), (2, 0), (0, 1, 2)) for k in (True, False)), x=CUBE
-    ),
+    )
+    + alone({"axis": (0,), "keepdims": False}, x=wave(0, 3)),
     "amax": alone(
         *({"axis": a, "keepdims": k} for a in ((0,), (2, 0), (0, 1, 2)) for k in (True, False)), x=CUBE
-    ),
+    )
+    + alone({"axis": (1,), "keepdims": False}, x=wave(0, 3)),
     "prod": [
         ((x,), {"axis": a, "keepdims": k})
         for x in (X, HOLES, wave(2, 0))
@@ -81,16 +84,22 @@ CASES = {
     ],
     "cumsum": [((x,), {"axis": a}) for x in (CUBE, wave(2, 0)) for a in (0, 1)],
     "cumprod": [((x,), {"axis": a}) for x in (CUBE, HOLES, 0 * X, wave(2, 0)) for a in (0, 1)],
-    "reshape": alone({"shape": (3, 2)}, {"shape": (1, 6, 1)}) + alone({"shape": ()}, x=wave(1)),
-    "permute": alone({"axes": (2, 0, 1)}, {"axes": (1, 0, 2)}, x=CUBE) + alone({"axes": ()}, x=wave()),
+    "reshape": alone({"shape": (3, 2)}, {"shape": (1, 6, 1)})
+    + alone({"shape": ()}, x=wave(1))
+    + alone({"shape": (3, 0, 2)}, x=wave(0, 3)),
+    "permute": alone({"axes": (2, 0, 1)}, {"axes": (1, 0, 2)}, x=CUBE)
+    + alone({"axes": ()}, x=wave())
+    + alone({"axes": (1, 0)}, x=wave(0, 3)),
     "expand": alone({"shape": (4, 2, 3)})
     + alone({"shape": (2, 5, 3)}, x=wave(2, 1, 3))
-    + alone({"shape": (2,)}, x=wave()),
+    + alone({"shape": (2,)}, x=wave())
+    + alone({"shape": (2, 0, 3)}, x=wave(0, 3)),
     "cat": [
         ((X, wave(1, 3)), {"axis": 0, "sizes": [2, 1]}),
         ((X, wave(2, 0), Y), {"axis": 1, "sizes": [3, 0, 3]}),
     ],
-    "stack": [((X, Y), {"axis": axis}) for axis in (0, 1, 2)] + [((wave(), wave(phase=1.0)), {"axis": 0})],
+    "stack": [((X, Y), {"axis": axis}) for axis in (0, 1, 2)] + [((wave(), wave(phase=1.0)), {"axis": 0})]
+    + [((wave(0, 3), wave(0, 3)), {"axis": 1})],
     "getitem": alone(
         *(
             {"index": index}
@@ -100,10 +109,12 @@ CASES = {
             {"index": index}
             for index in ((slice(None), MANY_TIMES), (MANY_TIMES, MANY_TIMES), MASK, (0, MASK[0]))
         ),
-    ),
+    )
+    + alone({"index": (slice(None), 1)}, x=wave(0, 3)),
     "place": [
         ((wave(2, 2, 3),), {"indices": [MANY_TIMES], "shape": (2, 3)}),
         ((wave(3), wave(2), wave()), {"indices": [1, (slice(None), 0), (0, 2)], "shape": (2, 3)}),
+        ((wave(0, 3),), {"indices": [slice(1, 1)], "shape": (2, 3)}),
     ],
     "put": [
         ((X, v), {"index": index, "reuse": False})
@@ -114,6 +125,7 @@ CASES = {
             (wave(2, 2, 3), MANY_TIMES),
             (wave(2), (slice(None), 1)),
             (wave(), MASK),
+            (wave(0, 3), slice(1, 1)),
         ]
     ],
     "matmul": [
@@ -144,6 +156,15 @@ each = pytest.mark.parametrize(("name", "inputs", "static"), EACH)
 
 def test_every_primitive_has_a_case():
     assert CASES.keys() == REGISTRY.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_among_its_cases_are_arrays_of_size_zero_and_what_broadcasts(name):
+    """Each case is tried for first and second derivatives, in float32, and in other orders of memory."""
+    shapes = [[np.shape(x) for x in inputs] for inputs, _ in CASES[name]]
+    assert any(0 in shape for case in shapes for shape in case)
+    if not REGISTRY[name].variadic and len(shapes[0]) > 1:
+        assert any(len(set(case)) > 1 for case in shapes)
 
 
 # --- derivatives
