@@ -1,4 +1,6 @@
-"""What operations give where the mathematics has no single answer, far from 0, and at NaN: a table."""
+"""What operations, functions and losses give where the mathematics has no single answer, far from 0, and at
+NaN: a table. At kinks it is what PyTorch gives.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.nn import functional as F
 
 NAN, INF = math.nan, math.inf
 
@@ -83,6 +86,31 @@ KINKS = {
         [[-1, 4]],
         [0, 2],
         [0, 0.25],
+    ),
+    "relu6 at its ends": (F.relu6, [[0, 6]], [0, 6], [0, 0]),
+    "leaky_relu at 0": (lambda x: F.leaky_relu(x, 0.25), [[0]], [0], [0.25]),
+    "prelu at 0": (F.prelu, [[0], [0.25]], [0], [0.25], [0]),
+    "elu at 0": (lambda x: F.elu(x, 0.5), [[0]], [0], [0.5]),
+    "celu at 0": (lambda x: F.celu(x, 0.5), [[0]], [0], [1]),
+    "softsign at 0": (F.softsign, [[0]], [0], [1]),
+    "hardtanh at its ends": (F.hardtanh, [[-1, 1]], [-1, 1], [0, 0]),
+    "hardsigmoid at its ends": (F.hardsigmoid, [[-3, 3]], [0, 1], [0, 0]),
+    "threshold": (lambda x: F.threshold(x, 0.5, 9.0), [[0.5]], [9], [0]),
+    "l1_loss at its target": (F.l1_loss, [[2], [2]], 0, [0], [0]),
+    "smooth_l1_loss at its bend": (F.smooth_l1_loss, [[1], [0]], 0.5, [1], [-1]),
+    "huber_loss at its bend": (lambda x, y: F.huber_loss(x, y, delta=3.0), [[3], [0]], 4.5, [3], [-3]),
+    "margin_ranking_loss at its margin": (
+        lambda x, y: F.margin_ranking_loss(x, y, tg.tensor([1.0])),
+        [[1], [1]],
+        0,
+        [-1],
+        [1],
+    ),
+    "hinge_embedding_loss at its margin": (
+        lambda x: F.hinge_embedding_loss(x, tg.tensor([-1.0]), margin=2.0),
+        [[2]],
+        0,
+        [-1],
     ),
 }
 
