@@ -87,6 +87,11 @@ def _sigmoid(x: Any) -> Any:
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
+def _whole(function: Forward) -> Forward:
+    """`function`, and integers as they are, of which NumPy 2.0 would make floats."""
+    return lambda x: x.copy() if x.dtype.kind in INTEGERS else function(x)
+
+
 def _divisor(b: Any) -> Any:
     """`b`, unless it holds an integer 0, by which NumPy would divide with a warning and a wrong value."""
     if isinstance(b, np.ndarray) and b.dtype.kind in "iu" and not b.all():
@@ -125,8 +130,8 @@ erf = unary("erf", lambda x: np.asarray(_erf(x), x.dtype),
             lambda g, _y, x: g * (2 / math.sqrt(math.pi) * np.exp(-(x * x))), "erf x = 2/√π ∫₀ˣ exp(-t²) dt")
 sign = unary("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat,
              "-1, 0 or 1; its derivative is 0", NUMBERS)
-floor = unary("floor", np.floor, _flat, "⌊x⌋; its derivative is 0", NUMBERS)
-ceil = unary("ceil", np.ceil, _flat, "⌈x⌉; its derivative is 0", NUMBERS)
+floor = unary("floor", _whole(np.floor), _flat, "⌊x⌋; its derivative is 0", NUMBERS)
+ceil = unary("ceil", _whole(np.ceil), _flat, "⌈x⌉; its derivative is 0", NUMBERS)
 _round = unary("round", np.round, _flat, "the nearest integer", NUMBERS)
 
 _add = binary("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, "a + b")
