@@ -28,6 +28,7 @@ class Naive:
     def __init__(self, storage, places, family):
         self.storage, self.places, self.family = storage, places, family
         self.history, self.requires_grad, self.is_leaf_with_gradient = frozenset(), False, False
+        self.read_only = self.repeats  # or a view of something that repeats
         storage.viewers.add(self)
 
     @classmethod
@@ -51,7 +52,7 @@ class Naive:
 
     @property
     def repeats(self):
-        """True if a number is in several of its places."""
+        """True if it shows a number several times."""
         return np.unique(self.places).size < self.places.size
 
 
@@ -102,6 +103,7 @@ class World:
             return self.result(arrange(x.array), [x], [lambda J: J[rows]], recording)
         family = x.family if recording or not x.requires_grad else None
         y = Naive(x.storage, arrange(x.places), family)
+        y.read_only |= x.read_only
         if recording and x.requires_grad:
             y.requires_grad, y.history = True, self.operation(y, [x])
         return y
@@ -134,7 +136,9 @@ class World:
         return self.result(np.concatenate([a.array, b.array]), [a, b], shares, recording)
 
     def detached(self, x):
-        return Naive(x.storage, x.places, {})
+        y = Naive(x.storage, x.places, {})
+        y.read_only = x.read_only
+        return y
 
     # --- writing
 

@@ -149,22 +149,23 @@ def change(tensor: Tensor, result: Tensor) -> None:
     """
     if tensor.family is UNRECORDED:
         raise RuntimeError("in place: a view made under no_grad cannot pass a gradient; make it outside")
-    if any(n > 1 and stride == 0 for n, stride in zip(tensor.shape, tensor.array.strides)):
+    array = tensor.array
+    if array.size and any(n > 1 and stride == 0 for n, stride in zip(array.shape, array.strides)):
         raise RuntimeError("in place: an expanded tensor shows one number several times; change a clone()")
     others = [t for t in tensor.memory.living() if t is not tensor]
-    if not others or not result.array.size:
+    if not others or not array.size:
         tensor.become(result)
         return
-    new = Ground([tensor.array, *(t.array for t in others)])
-    new.show(new.values, tensor.array)[...] = result.array
-    new.show(new.numbers, tensor.array)[...] = np.arange(result.array.size).reshape(result.shape)
+    new = Ground([array, *(t.array for t in others)])
+    new.show(new.values, array)[...] = result.array
+    new.show(new.numbers, array)[...] = np.arange(array.size).reshape(array.shape)
     written, memory = result.reshape(-1), Memory()
     after = [result, *(_rewritten(t, written, new) if t.family is tensor.family else t for t in others)]
     for t, now in zip([tensor, *others], after):
-        array = new.show(new.values, t.array)
-        array.flags.writeable = t.array.flags.writeable
+        shown = new.show(new.values, t.array)
+        shown.flags.writeable = t.array.flags.writeable
         t.become(now)
-        t.array = array
+        t.array = shown
         memory.admit(t, tensor)
 
 
