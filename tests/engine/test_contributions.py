@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -167,3 +168,28 @@ def test_small_numbers_stay_arrays():
     for _ in range(3):
         total.add(np.asarray(2.0))
     assert isinstance(total.total(), np.ndarray) and total.total() == 6
+
+
+VIEWS = {
+    "permute(0, 1)": lambda w: w.permute(0, 1),
+    "permute(1, 0)": lambda w: w.permute(1, 0),
+    "transpose(-1, -1)": lambda w: w.transpose(-1, -1),
+    "t().t()": lambda w: w.t().t(),
+    "t().permute(0, 1)": lambda w: w.t().permute(0, 1),
+    "movedim(0, 0)": lambda w: w.movedim(0, 0),
+    "T": lambda w: w.T,
+}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("uses", [1, 2])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_product_finds_its_way_through_any_permutation(view, uses, create_graph):
+    """d/dW Σₖ uₖ · (xₖ view(W)) = Σₖ view⁻¹(xₖᵀ uₖ), and each of these views is its own inverse."""
+    rng = np.random.default_rng(uses)
+    x, u = whole(rng, (uses, 4, 3)), whole(rng, (uses, 4, 3))
+    w = tg.tensor(whole(rng, (3, 3)), requires_grad=True)
+    y = sum((tg.tensor(x[k]) @ VIEWS[view](w) * tg.tensor(u[k])).sum() for k in range(uses))
+    (g,) = tg.autograd.grad(y, w, create_graph=create_graph)
+    expected = sum(x[k].T @ u[k] for k in range(uses))
+    assert (VIEWS[view](g).detach().numpy() == expected).all()

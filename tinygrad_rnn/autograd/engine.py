@@ -155,12 +155,13 @@ def contribute(held: dict[Key, Any], key: Key, d: Any) -> None:
 def transposed(held: dict[Key, Any], node: Node, g: Sum) -> Any:
     """The gradient of a transpose; None if it consists of products, which are handed on as they are.
 
-    (aᵀ g)ᵀ = gᵀ a: so W gets one product for all its uses as Wᵀ.
+    (aᵀ g)ᵀ = gᵀ a: so W gets one product for all its uses as Wᵀ. (A permutation may also change nothing.)
     """
     if g.dense is not None or g.placed:
         return g.total()
+    swapped = node.static["axes"] == (1, 0)
     for p in g.products:
-        contribute(held, node.parents[0], Product(p.g, p.a))
+        contribute(held, node.parents[0], Product(p.g, p.a) if swapped else p)
     return None
 
 
