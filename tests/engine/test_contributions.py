@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from tinygrad_rnn.autograd.contributions import (
     add_at,
     add_rows,
     fit,
+    owned,
     place,
     product,
 )
@@ -87,8 +90,22 @@ def test_fitting_a_gradient_is_the_adjoint_of_broadcasting(broadcast, seed):
         np.testing.assert_array_equal(fit(x, g.shape), np.broadcast_to(x, g.shape))
 
 
+def test_fitting_for_every_small_shape():
+    """Every dimension of x alike, of size 1, or (in front) missing: the sum over what was repeated."""
+    for result in itertools.chain(*(itertools.product((1, 2, 3), repeat=n) for n in range(4))):
+        g = np.arange(float(np.prod(result))).reshape(result)
+        for ones in itertools.product((False, True), repeat=len(result)):
+            summed = g.sum(tuple(k for k, one in enumerate(ones) if one), keepdims=True)
+            for missing in range(len(result) + 1):
+                if all(ones[:missing]):
+                    shape = summed.shape[missing:]
+                    np.testing.assert_array_equal(fit(g, shape), summed.reshape(shape), strict=True)
+
+
 CONTRIBUTIONS = st.lists(
-    st.tuples(st.sampled_from(["dense", "row", "slice", "numbers", "product"]), seeds), min_size=1, max_size=6
+    st.tuples(st.sampled_from(["dense", "owned", "row", "slice", "numbers", "product"]), seeds),
+    min_size=1,
+    max_size=6,
 )
 
 
@@ -98,6 +115,9 @@ def contribution(kind, rng):
     if kind in ("dense", "row"):
         g = whole(rng, (3, 2) if kind == "dense" else (2,))
         return g, dense + g, [g]
+    if kind == "owned":
+        g = whole(rng, (3, 2))
+        return owned(g), g.copy(), []  # it is the sum's to write
     if kind == "product":
         n = rng.integers(0, 4)
         a, g = whole(rng, (n, 3)), whole(rng, (n, 2))
@@ -129,6 +149,8 @@ def test_a_sum_is_the_sum_whatever_comes_in_whatever_order(kinds, recorded, own)
 
 def as_recorded(d):
     """The contribution with tensors in place of arrays."""
+    if isinstance(d, Sum):
+        return tg.Tensor(d.total())
     if isinstance(d, Product):
         return Product(tg.Tensor(d.a), tg.Tensor(d.g))
     return Placed(tg.Tensor(d.g), d.index) if isinstance(d, Placed) else tg.Tensor(d)
