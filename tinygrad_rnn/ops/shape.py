@@ -319,11 +319,11 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     return choose(_below("triu", input, diagonal - 1), False, input)
 
 
-def _diagonal(shape: tuple[int, ...], offset: int) -> tuple[Any, Any]:
-    """The places (i, i + offset) of a matrix."""
-    rows, columns = shape
-    i = np.arange(max(-offset, 0), max(min(rows, columns - offset), max(-offset, 0)))
-    return i, i + offset
+def _diagonal(rows: int, columns: int, offset: int) -> slice:
+    """Where the places (i, i + offset) of a matrix are, read row by row."""
+    first, step = offset if offset > 0 else -offset * columns, columns + 1
+    n = max(min(rows, rows + offset, columns, columns - offset), 0)
+    return slice(first, first + n * step, step)
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
@@ -335,20 +335,19 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     if matrices.ndim == 2 and not matrices.is_contiguous():
         matrices, offset = t(matrices), -offset
     *batch, rows, columns = matrices.shape
-    first, step = offset if offset > 0 else -offset * columns, columns + 1
-    n = max(min(rows, rows + offset, columns, columns - offset), 0)
     flat = reshape(matrices, *batch, rows * columns)
-    return getitem(flat, index=(..., slice(first, first + n * step, step)))
+    return getitem(flat, index=(..., _diagonal(rows, columns, offset)))
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    """A copy of the diagonal of a matrix, or the matrix with a vector on its diagonal."""
     if input.ndim == 2:
-        return getitem(input, index=_diagonal(input.shape, diagonal))
+        rows, columns = input.shape
+        return clone(getitem(reshape(input, rows * columns), index=_diagonal(rows, columns, diagonal)))
     if input.ndim != 1:
         raise RuntimeError(f"diag: expected a vector or a matrix, got shape {input.shape}")
     n = input.numel() + abs(diagonal)
-    return place(input, indices=[_diagonal((n, n), diagonal)], shape=(n, n))
+    return reshape(place(input, indices=[_diagonal(n, n, diagonal)], shape=(n * n,)), n, n)
 
 
 def contiguous(input: Tensor) -> Tensor:
