@@ -309,7 +309,7 @@ def all_verdicts(
         with get_context("fork").Pool(options.jobs, Worker.settle, (base,)) as pool:
             for v in pool.imap_unordered(Worker.judge, tasks):
                 verdicts.append(v)
-                if v.fate in ("lives", "out of time"):
+                if v.fate in ("lives", "out of time") and v.mutant.key not in listed:
                     where = f"{v.mutant.path}:{v.mutant.line} ({v.mutant.kind})"
                     print(f"\n{v.fate} ({v.seconds:.0f} s) {where}\n{shown(v.mutant)}", flush=True)
                 if len(verdicts) % 50 == 0:

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.autograd.contributions import Placed, Product
-from tinygrad_rnn.autograd.primitive import REGISTRY, apply
+from tinygrad_rnn.autograd.primitive import REGISTRY, Primitive, apply
 
 # --- cases: for each primitive, inputs and static arguments
 
@@ -348,3 +348,17 @@ def test_an_unread_input_is_not_kept():
     assert not any(isinstance(kept, np.ndarray) for kept in (x + y).node.inputs)
     kept = (x * y).node.inputs
     assert kept[0] is x.array and kept[1] is y.array
+
+
+def test_the_shapes_of_what_is_not_read_are_known():
+    """Of an output and an input that are not kept, a rule may still ask the shape."""
+    widths = []
+
+    def rule(g, _y, _x):
+        widths.append((_y.shape, _x.shape))
+        return np.broadcast_to(g, _x.shape) * (_y.shape[0] / _x.shape[0])
+
+    mean = Primitive("mean of rows", lambda x: np.mean(x, 0, keepdims=True), [rule])
+    x = tg.ones(4, 2, requires_grad=True)
+    apply(mean, (x,), {}).sum().backward()
+    assert widths == [((1, 2), (4, 2))] and x.grad.tolist() == [[0.25, 0.25]] * 4
