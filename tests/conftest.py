@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.autograd.primitive import REGISTRY
 
 settings.register_profile(
     "dev",
@@ -51,21 +52,34 @@ def world() -> dict[str, object]:
         "grad mode": tg.is_grad_enabled(),
         "anomaly mode": tg.autograd.is_anomaly_enabled(),
         "the default dtype": tg.get_default_dtype(),
-        "NumPy's global random state (its checksum)": zlib.crc32(repr(np.random.get_state()).encode()),
+        "the primitives": list(REGISTRY),
         "NumPy's error handling": np.geterr(),
     }
 
 
+START = world()
+
+
+def random_state() -> dict[str, object]:
+    """The same for NumPy's global random state, from which the package never draws."""
+    checksum = zlib.crc32(repr(np.random.get_state()).encode())
+    return {"NumPy's global random state (its checksum)": checksum}
+
+
 @pytest.fixture(autouse=True)
 def the_world_is_left_as_it_was():
-    """The package's generator starts from one seed; what else a test changes, it must put back."""
+    """The package's generator starts from one seed; what else a test (or its module, when it is imported)
+    changes, it must put back.
+    """
     tg.manual_seed(0)
-    numbers, before = np.random.get_state(), world()
+    numbers, before = np.random.get_state(), START | random_state()
     yield
-    after = world()
+    after = world() | random_state()
     tg.set_grad_enabled(True)
     tg.autograd.set_detect_anomaly(False)
     tg.set_default_dtype(before["the default dtype"])
+    for name in set(REGISTRY) - set(before["the primitives"]):
+        del REGISTRY[name]
     np.random.set_state(numbers)
     np.seterr(**before["NumPy's error handling"])
     changed = [

@@ -15,6 +15,12 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 import tinygrad_rnn as tg
+from tinygrad_rnn.autograd.primitive import primitive
+
+np.seterr(over="raise")
+
+def test_import():
+    pass
 
 def test_grad_mode():
     tg.set_grad_enabled(False)
@@ -27,6 +33,9 @@ def test_default_dtype():
 
 def test_numpy_random_state():
     np.random.rand()
+
+def test_primitives():
+    primitive("twice", lambda x: 2 * x, lambda g, y, x: 2 * g)
 
 def test_numpy_error_handling():
     np.seterr(all="ignore")
@@ -70,12 +79,14 @@ def test_a_test_that_changes_the_world_fails_and_the_next_one_does_not(tmp_path)
         "test_grad_mode": "grad mode was True, is False",
         "test_anomaly_mode": "anomaly mode was False, is True",
         "test_default_dtype": "the default dtype was float32, is float64",
+        "test_import": "is {'divide': 'warn', 'over': 'raise'",
         "test_numpy_random_state": "NumPy's global random state",
+        "test_primitives": "'twice'",
         "test_numpy_error_handling": "NumPy's error handling",
     }.items():
         assert f"ERROR test_sample.py::{name}" in run.stdout and what in run.stdout
     assert run.stdout.count("PASSED test_sample.py::test_passes") == 6, run.stdout
-    assert "5 errors" in run.stdout and "failed" not in run.stdout.splitlines()[-1]
+    assert "7 errors" in run.stdout and "failed" not in run.stdout.splitlines()[-1]
 
 
 def test_the_profiles():
