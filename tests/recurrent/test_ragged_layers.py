@@ -118,6 +118,24 @@ def test_a_sequence_in_two_pieces_equals_the_whole(kind, k, num_layers):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-11, atol=1e-13)
 
 
+@given(kinds, flag, flag, flag, st.integers(0, 3))
+def test_a_sequence_without_a_batch_is_a_batch_of_one(kind, both_ways, first, given_state, steps):
+    layer = make(kind, num_layers=2, bidirectional=both_ways, batch_first=first)
+    h = tg.randn(2 * (1 + both_ways), 1, H, dtype=tg.float64).requires_grad_()
+    xs = tg.randn(steps, D, dtype=tg.float64).requires_grad_()
+    one, many = h.squeeze(1), h
+    if kind == "LSTM":
+        one, many = (one, 2 * one), (many, 2 * many)
+    ys, last = layer(xs, one if given_state else None)
+    batch, end = layer(xs.unsqueeze(0 if first else 1), many if given_state else None)
+    close(ys, batch.squeeze(0 if first else 1))
+    for a, b in zip(parts(last), parts(end)):
+        assert a.shape == (len(h), H)
+        close(a, b.squeeze(1))
+    for a, b in zip(gradients(layer, xs, ys, last), gradients(layer, xs, batch, end)):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_step_at_all_keeps_the_state(kind):
     layer = make(kind, num_layers=2, bidirectional=True)
