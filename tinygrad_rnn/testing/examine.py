@@ -196,7 +196,8 @@ def _compare(blocks: list[Block], names: list[str], size: float, options: Option
     kinks: list[str] = []
     entries, largest = 0, 0.0
     for block in blocks:
-        scale = 0.0 if block.complex_step is None else float(np.abs(block.complex_step).max(initial=0))
+        unit = 0.01 * size
+        unit += 0.0 if block.complex_step is None else float(np.abs(block.complex_step).max(initial=0))
         for k, i in np.ndindex(len(block.lines), len(names)):
             line, slopes = block.lines[k], block.central[k]
             if not slopes.settled[i]:
@@ -204,19 +205,19 @@ def _compare(blocks: list[Block], names: list[str], size: float, options: Option
                 continue
             exact = None if block.complex_step is None else float(block.complex_step[i, k])
             entry = Entry(names[i], line.name, float(block.backward[i, k]), exact, float(slopes.value[i]))
-            if not _fine(entry, float(slopes.error[i]), scale, size, options):
+            if not _fine(entry, float(slopes.error[i]), unit, size, options):
                 wrong.append(entry)
             entries += 1
-            if exact is not None and scale:
-                largest = max(largest, abs(entry.backward - exact) / scale)
+            if exact is not None:
+                largest = max(largest, abs(entry.backward - exact) / unit)
     return Checked(entries, BOTH[1:] if why else BOTH, why, tuple(kinks), tuple(wrong), largest)
 
 
-def _fine(entry: Entry, error: float, scale: float, size: float, options: Options) -> bool:
+def _fine(entry: Entry, error: float, unit: float, size: float, options: Options) -> bool:
     """True if backward is what the oracles say, within what rounding may do. NaN and ∞ never are."""
     apart = abs(entry.backward - entry.central)
     allowed = error + options.atol * size + options.rtol * abs(entry.central)
     exact = entry.complex_step
     if exact is None or not apart <= allowed:
         return apart <= allowed
-    return abs(entry.backward - exact) <= options.exact * (scale + 0.01 * size)
+    return abs(entry.backward - exact) <= options.exact * unit

@@ -40,9 +40,10 @@ def gradcheck(
 
     Backward may differ from central differences by their own error plus `atol` (1e-8, times the size of
     the outputs) plus `rtol` (1e-6) relatively; from the complex step by `exact` (1e-12) of the largest
-    derivative by the same tensor. Where the complex step is of no use (an operation refuses complex
-    numbers, or is not analytic, and so contradicts the differences) the result says so. Entries with a
-    kink inside the step are left out and listed in the result, which is false if nothing else is left.
+    derivative by the same tensor plus a hundredth of the size of the outputs. Where the complex step is of
+    no use (an operation refuses complex numbers, or is not analytic, and so contradicts the differences)
+    the result says so. Entries with a kink inside the step are left out and listed in the result, which is
+    false if nothing else is left: `assert gradcheck(...)` notices that too.
 
     >>> import tinygrad_rnn as tg
     >>> x = tg.tensor([0.3, -1.2], dtype=tg.float64, requires_grad=True)

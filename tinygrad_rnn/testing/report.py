@@ -45,7 +45,7 @@ class Checked:
         str, ...
     ] = ()  # entries left out: there the function has no derivative, or none that can be seen
     wrong: tuple[Entry, ...] = ()  # entries in which backward differs
-    largest_error: float = 0.0  # |backward - complex step| / the largest derivative, at its worst
+    largest_error: float = 0.0  # the worst |backward - complex step|, relative as `exact` is
 
     def __bool__(self) -> bool:
         return not self.wrong and (self.entries > 0 or not self.kinks)
