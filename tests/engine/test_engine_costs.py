@@ -58,6 +58,18 @@ def test_a_weight_used_t_times_costs_one_product(products, transposed):
     assert products == {(H, H): 1, (B, H): T - 1}  # the weight; every state but the first, which is given
 
 
+def test_a_weight_used_t_times_on_a_vector_costs_one_product(products):
+    w = weight(H, H)
+    h = tg.randn(H, dtype=tg.float64)
+    total = 0.0
+    for _ in range(T):
+        h = np.tanh(w @ h)
+        total = total + h.sum()
+    products.clear()
+    total.backward()
+    assert products == {(H, H): 1, (H, 1): T - 1}
+
+
 def test_a_weight_made_anew_for_all_steps_costs_one_product(products):
     """Dropout on the recurrent weight, as in AWD-LSTM: what is used T times is no leaf."""
     raw, mask = weight(H, H), tg.rand(H, H, dtype=tg.float64)
