@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import check_your_cell
 import numpy as np
 import pytest
@@ -25,6 +28,15 @@ def test_the_wrong_cell_breaks_the_laws_of_gradients_and_no_others(capsys):
         "a_detached_state_truncates",
         "real_time_recurrent_learning",
     ]
+
+
+def test_the_readme_shows_what_is_printed(capsys):
+    check_your_cell.main([])
+    told = capsys.readouterr().out
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme.split("```text\nTutorialGRU")[1].split("```")[0]
+    for line in f"TutorialGRU{shown}".splitlines():
+        assert re.search(".*".join(re.escape(part) for part in line.strip().split("…")), told), line
 
 
 def test_the_mended_cell_keeps_them_all(capsys):
