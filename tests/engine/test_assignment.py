@@ -186,6 +186,16 @@ def test_writing_into_a_view_writes_into_what_it_is_a_view_of(view, mask, record
         assert np.allclose(x.grad.numpy(), 2 * values * np.where(mask, inner, 1))
 
 
+def test_an_empty_view_stays_empty_when_its_whole_is_changed():
+    w = tg.tensor([2.0, 3.0], requires_grad=True)
+    whole = tg.ones(4)
+    empty, part = whole[2:2], whole[1:3]
+    part.mul_(w)
+    assert whole.tolist() == [1, 2, 3, 1] and empty.shape == (0,) and empty.tolist() == []
+    (whole * tg.arange(4)).sum().backward()
+    assert w.grad.tolist() == [1, 2]
+
+
 def test_a_view_whose_source_is_gone_is_changed_alone():
     w = leaf(1.0, 2.0, 3.0, 4.0)
     y = (w * 2).view(2, 2)

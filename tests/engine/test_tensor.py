@@ -1,6 +1,7 @@
 """Tensor itself: what it is, how it leaves the graph, and how it is copied."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -165,6 +166,16 @@ def test_a_deep_copy_keeps_one_tensor_one():
     a, b, view = copy.deepcopy([x, x, x[:]])
     a[0] = 5
     assert a is b and view.tolist() == [1]
+
+
+def test_tensors_that_were_pickled_share_no_memory():
+    x = tg.tensor([1.0, 2.0], requires_grad=True)
+    twin, whole, view = pickle.loads(pickle.dumps([x, x.detach(), x.detach()[1:]]))
+    assert twin.requires_grad and twin.is_leaf and twin.tolist() == [1, 2]
+    whole.add_(twin)
+    whole.sum().backward()
+    assert whole.tolist() == [2, 4] and view.tolist() == [2] and twin.tolist() == x.tolist() == [1, 2]
+    assert twin.grad.tolist() == [1, 1] and x.grad is None
 
 
 def test_a_tensor_with_a_graph_cannot_be_copied_deeply():
