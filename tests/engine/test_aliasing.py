@@ -115,6 +115,22 @@ def test_what_is_assigned_to_its_own_place_is_there_already():
     assert y.tolist() == [4, 2] and by_w.tolist() == [[1, 0], [0, 0]] and by_u.tolist() == [1, 0]
 
 
+def test_a_tensor_may_be_written_over_itself():
+    w = leaf(1.0, 2.0, 3.0)
+    y = w * 1
+    y[::-1] = y
+    assert y.tolist() == [3, 2, 1] and (slopes(y, w)[0] == np.eye(3)[::-1]).all()
+
+
+def test_views_of_what_an_operation_in_place_has_made():
+    u, places = leaf(3.0), tg.tensor([2, 0])
+    y = tg.zeros(3, dtype=tg.float64)
+    y.scatter_(0, places, u * tg.ones(2, dtype=tg.float64))
+    part = y[1:]
+    part *= u
+    assert y.tolist() == [3, 0, 9] and slopes(y, u)[0].tolist() == [1, 0, 6]
+
+
 def test_numbers_that_are_written_and_read_at_once_are_the_old_ones():
     y = tg.arange(5.0)
     y[tg.tensor([False, True, True, False, False])] = y[:2]

@@ -91,12 +91,15 @@ class Engine(RuleBasedStateMachine):
         return self.all[data.draw(st.sampled_from(found[::-1]))]
 
     def target(self, data):
-        """What may be written; half of the time a recorded tensor that has others beside it."""
-        beside = data.draw(st.booleans())
+        """What may be written: often something recorded with views beside it, or made unrecorded."""
+        kinds = {
+            "any": lambda x: True,
+            "beside others": lambda x: x.requires_grad and self.world.relatives(x),
+            "unrecorded": lambda x: x.family is None,
+        }
+        kind = data.draw(st.sampled_from(["any", "any", "beside others", "beside others", "unrecorded"]))
         written = lambda x: x.places.size and (not x.read_only or x.requires_grad)  # noqa: E731
-        return self.one(
-            data, lambda x: written(x) and (not beside or (x.requires_grad and self.world.relatives(x)))
-        )
+        return self.one(data, lambda x: written(x) and kinds[kind](x))
 
     @property
     def room(self):
@@ -246,6 +249,8 @@ class Engine(RuleBasedStateMachine):
                 self.world.change(x, self.world.put(x, index, v))
             else:
                 self.world.change(x, self.world.elementwise(new, [x, v], [by_x(a, b), by_v(a, b)], True))
+            if recording:
+                self.look_around(x)
 
     # --- gradients
 
@@ -275,21 +280,33 @@ class Engine(RuleBasedStateMachine):
     @possibly
     def grad(self, data):
         """grad() finds the same, and changes no `.grad`."""
-        usable = lambda y: y.requires_grad and not y.history & self.world.freed and not self.world.is_stale(y)  # noqa: E731
-        tensor, y = self.one(data, usable)
+        tensor, y = self.one(data, self.usable)
+        self.check(tensor, y, data.draw(some.arrays(y.places.shape)))
         leaves = [(t, n) for t, n in self.all if n.is_leaf_with_gradient]
-        seed = data.draw(some.arrays(y.array.shape))
-        found = tg.autograd.grad(
-            tensor, [t for t, _ in leaves], tg.tensor(seed), retain_graph=True, allow_unused=True
-        )
+        for t, leaf in leaves[:1]:
+            t.grad = None
+            self.grads.pop(leaf, None)
+
+    def usable(self, y):
+        return y.requires_grad and not y.history & self.world.freed and not self.world.is_stale(y)
+
+    def check(self, tensor, y, seed):
+        """The gradients of `tensor`."""
+        leaves = [(t, n) for t, n in self.all if n.is_leaf_with_gradient]
+        inputs = [t for t, _ in leaves]
+        found = tg.autograd.grad(tensor, inputs, tg.tensor(seed), retain_graph=True, allow_unused=True)
         wanted = self.world.gradients(y, seed)
         for (_, leaf), g in zip(leaves, found):
             assert (g is None) == (leaf not in wanted)
             if g is not None:
                 close(g.array, wanted[leaf])
-        for t, leaf in leaves[:1]:
-            t.grad = None
-            self.grads.pop(leaf, None)
+
+    def look_around(self, x):
+        """The gradients of those through which a write into x was seen."""
+        seen = dict(self.world.relatives(x))
+        for tensor, y in self.all:
+            if y in seen and self.usable(y):
+                self.check(tensor, y, np.arange(1.0, 1 + y.places.size).reshape(y.places.shape))
 
     # --- what holds after every step
 

@@ -71,6 +71,8 @@ class Both:
     def do(self, step: Any, quiet: bool, i: int, j: int) -> None:
         """The step by PyTorch, and, unless it refuses, by us."""
         (t, theirs), (s, others) = self.all[i], self.all[j]
+        if step in WRITES.values() and any(n > 1 and k == 0 for n, k in zip(theirs.shape, theirs.stride())):
+            return  # expanded: an error of ours, mostly of PyTorch's too, if only in backward
         with torch.no_grad() if quiet else contextlib.nullcontext():
             try:
                 result = step(theirs, others)
@@ -106,7 +108,6 @@ class Both:
 STEPS = {**VIEWS, **NEW, **WRITES}
 
 
-@pytest.mark.filterwarnings("ignore:Use of index_put_ on expanded tensors")
 @given(st.data())
 def test_every_view_sees_what_is_written(data: Any) -> None:
     both = Both()
