@@ -16,6 +16,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn, testing
 from tinygrad_rnn.testing import RandomCell, RandomGraph
 from tinygrad_rnn.testing import strategies as some
+from tinygrad_rnn.testing.laws.case import draw
 from tinygrad_rnn.testing.random_cell import widths
 from tinygrad_rnn.testing.strategies.graphs import _of_two
 
@@ -228,6 +229,19 @@ def test_a_random_graph_is_made_again_by_its_repr(drawn):
     for a, b in zip(graph(*inputs), twin(*inputs)):
         assert (a.array == b.array).all()
     assert all(t.requires_grad and t.is_leaf for t in inputs)
+
+
+@given(some.cases(some.cells()))
+def test_a_case_is_made_again_by_its_repr(case):
+    twin = eval(repr(case), {"draw": draw, "RandomCell": RandomCell})
+    assert (case.lengths == twin.lengths).all() and (case.xs == twin.xs).all()
+    assert all((a == b).all() for a, b in zip(case.initial, twin.initial))
+    assert all((a.array == b.array).all() for a, b in zip(case.cell.parameters(), twin.cell.parameters()))
+
+
+def test_a_case_of_a_gru_says_which_biases_are_a_sum():
+    case = draw(nn.GRUCell(2, 3), 2, 7, 4, [1, 0], summed_biases=slice(0, 6))
+    assert repr(case) == "draw(GRUCell(2, 3), 2, 7, 4, [1, 0], summed_biases=slice(0, 6, None))"
 
 
 def test_graphs_of_every_kind_occur():

@@ -34,9 +34,9 @@ class Seen(NamedTuple):
     v: list[Array]
 
 
-@dataclass
+@dataclass(repr=False)
 class Case:
-    """What a law is tried on. Everything random in it follows from `seed`."""
+    """What a law is tried on. Everything random in it follows from `seed`; its repr is the call to `draw`."""
 
     cell: Cell
     xs: Array
@@ -45,6 +45,11 @@ class Case:
     seed: int = 0
     over: Callable[..., Any] = Recurrent  # what runs cells over time
     summed_biases: slice | None = None  # the rows in which bias_ih and bias_hh enter as a sum
+
+    def __repr__(self) -> str:
+        T, _, D = self.xs.shape
+        more = "" if self.summed_biases is None else f", summed_biases={self.summed_biases}"
+        return f"draw({self.cell!r}, {D}, {self.seed}, {T}, {self.lengths.tolist()}{more})"
 
     def rng(self) -> np.random.Generator:
         """A stream of random numbers, the same one on every call."""

@@ -33,9 +33,7 @@ def shapes(
 
 @st.composite
 def layouts(draw: st.DrawFn, array: Array) -> Array:
-    """The same numbers in memory of another order: transposed, strided, reversed, at an offset, or
-    read-only broadcast.
-    """
+    """The same numbers in memory of another order: columns first, strided, backwards, or at an offset."""
     kind = draw(st.sampled_from(["in order", "columns first", "every second", "backwards", "at an offset"]))
     if kind == "columns first":
         return np.array(array, order="F")
