@@ -18,27 +18,32 @@ else it is better done while the step's numbers are in the cache. Next: storage.
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
-from .kinds import columns
+import numpy as np
+
+from .kinds import columns_of
 from .symbols import Value
 from .trace import Step
 
-PRODUCTS = {"matmul", "einsum"}
 VIEWS = {"getitem", "permute", "reshape"}
+PARTS = [f"{way} {part}" for way in ("forward", "back") for part in ("before", "loop", "after")]
 
 
+@dataclass
 class Plan:
     """The parts of a program: values in the order in which they are computed."""
 
-    def __init__(self, step: Step, backward: bool, hoist: bool) -> None:
-        self.step, self.backward, self.hoist = step, backward, hoist
-        self.const: list[Value] = []
-        self.forward: dict[str, list[Value]] = {"before": [], "loop": [], "after": []}
-        self.back: dict[str, list[Value]] = {"before": [], "loop": [], "after": []}
-        self.part: dict[int, str] = {}  # of each value: "input", "const", "forward loop", …
-        self.results: list[Value] = []
+    step: Step
+    backward: bool
+    hoist: bool
+    parts: dict[str, list[Value]] = field(default_factory=lambda: {name: [] for name in PARTS})
+    part: dict[int, str] = field(default_factory=dict)  # where each value is made: in a part, or "const"
 
 
 def plan(step: Step, backward: bool, hoist: bool) -> Plan:
@@ -47,16 +52,18 @@ def plan(step: Step, backward: bool, hoist: bool) -> Plan:
     if hoist:
         widen(step)
     Simplifier(step).run()
-    outputs = [*step.ys, *step.nexts]
-    gradients = [step.d_x, *step.d_states, *step.d_params.values()] if backward else []
-    new.results = [*outputs, *(g for g in gradients if g is not None)]
-    needed = ancestors(new.results)
+    needed, ahead = ancestors(step.results()), ancestors([*step.ys, *step.nexts])
     values = [v for v in step.values if id(v) in needed and v.op is not None]
-    ahead = ancestors(outputs)
-    split_forward(new, [v for v in values if id(v) in ahead])
-    if backward:
-        split_backward(new, [v for v in values if id(v) not in new.part])
+    split(new, "forward", [v for v in values if id(v) in ahead], step.states, step.nexts, set())
+    seeds, carried = some(step.d_nexts), some(step.d_states)
+    rest = [v for v in values if id(v) not in ahead]
+    split(new, "back", rest, seeds, carried, set(map(id, seeds)))
     return new
+
+
+def some(values: Iterable[Value | None]) -> list[Value]:
+    """The values that there are."""
+    return [v for v in values if v is not None]
 
 
 def ancestors(values: Iterable[Value]) -> set[int]:
@@ -67,7 +74,7 @@ def ancestors(values: Iterable[Value]) -> set[int]:
         v = stack.pop()
         if id(v) not in seen:
             seen.add(id(v))
-            stack.extend(a for a in v.args if isinstance(a, Value))
+            stack.extend(v.inputs())
     return seen
 
 
@@ -80,55 +87,34 @@ def descendants(values: list[Value], sources: Iterable[Value]) -> set[int]:
     return found
 
 
-def split_forward(new: Plan, values: list[Value]) -> None:
-    """Sort the forward values into before, loop and after."""
-    step = new.step
-    late = descendants(values, step.states)
-    sort(new, new.forward, "forward", values, late, ancestors(step.nexts), set())
-
-
-def split_backward(new: Plan, values: list[Value]) -> None:
-    """Sort the backward values. What depends on the carried gradient is late."""
-    step = new.step
-    late = descendants(values, [d for d in step.d_nexts if d is not None])
-    carried = {id(d) for d in step.d_nexts if d is not None}
-    sort(new, new.back, "back", values, late, ancestors([d for d in step.d_states if d is not None]), carried)
-
-
-def sort(
-    new: Plan,
-    parts: dict[str, list[Value]],
-    way: str,
-    values: list[Value],
-    late: set[int],
-    awaited: set[int],
-    brief: set[int],
+def split(
+    new: Plan, way: str, values: list[Value], carried: list[Value], next_: list[Value], brief: set[int]
 ) -> None:
-    """Where each value is computed. What reads a `brief` input, there for one step, is done in the loop."""
-    rows = [v for v in values if v.kind != "const"]
-    early = [v for v in rows if id(v) not in late and v.kind == "row"]
-    out = ancestors(v for v in early if v.op in PRODUCTS)
-    idle = [v for v in rows if id(v) in late and id(v) not in awaited]
-    after = descendants(
-        idle, [v for v in rows if v.op in PRODUCTS and id(v) in late and id(v) not in awaited]
+    """Share values among before, loop and after.
+
+    What is made of the `carried` values is late; of this, the next step waits for what `next_` is made of.
+    What reads a `brief` input, there for one step only, is done in the loop.
+    """
+    late, awaited = descendants(values, carried), ancestors(next_)
+    early_products = ancestors(
+        v for v in values if v.op == "matmul" and v.kind == "row" and id(v) not in late
     )
+    idle = [v for v in values if id(v) in late and id(v) not in awaited]
+    after_products = descendants(idle, [v for v in idle if v.op == "matmul"])
     for v in values:
         if v.kind == "const":
-            new.const.append(v)
             new.part[id(v)] = "const"
             continue
-        if v.kind != "row":
+        reads_brief = v.op != "matmul" and any(id(a) in brief for a in v.args)
+        if v.kind != "row" or any(new.part.get(id(a)) == f"{way} after" for a in v.args):
             part = "after"
         elif id(v) not in late:
-            part = "before" if new.hoist or id(v) in out else "loop"
+            part = "before" if new.hoist or id(v) in early_products else "loop"
         elif id(v) in awaited:
             part = "loop"
         else:
-            reads = any(id(a) in brief for a in v.args) and v.op not in PRODUCTS
-            part = "after" if (new.hoist and not reads) or id(v) in after else "loop"
-        if part == "loop" and any(new.part.get(id(a)) == f"{way} after" for a in v.args):
-            part = "after"
-        parts[part].append(v)
+            part = "after" if id(v) in after_products or (new.hoist and not reads_brief) else "loop"
+        new.parts[f"{way} {part}"].append(v)
         new.part[id(v)] = f"{way} {part}"
 
 
@@ -142,30 +128,23 @@ def widen(step: Step) -> None:
     """
     groups: dict[Any, list[Value]] = {}
     for v in step.values[: step.forward_count]:
-        if v.op in ("sigmoid", "tanh") and v.kind == "row" and (cut := slice_of(v.args[0])):
-            groups.setdefault((v.op, id(cut[0])), []).append(v)
+        if v.op in ("sigmoid", "tanh") and v.kind == "row" and columns_of(v.args[0]):
+            groups.setdefault((v.op, id(v.args[0].args[0])), []).append(v)
     for (op, _), same in groups.items():
-        a = same[0].args[0].args[0]
-        cuts = [columns(v.args[0].static["index"]) or (0, 0) for v in same]
-        if len(same) < 2 or 2 * sum(hi - lo for lo, hi in cuts) < a.shape[1]:
+        cuts = [v.args[0] for v in same]
+        a = cuts[0].args[0]
+        if len(same) < 2 or 2 * sum(cut.shape[1] for cut in cuts) < a.shape[1]:
             continue
-        at = {id(v): k for k, v in enumerate(step.values)}
-        first, last = at[id(same[0])], at[id(same[-1])]
-        early = any(x is v for y in step.values[first:last] for x in y.args for v in same)
-        whole = Value(op, (a,), {}, a.shape, a.dtype, "row")
+        first, last = step.values.index(same[0]), step.values.index(same[-1])
+        early = any(x in same for y in step.values[first:last] for x in y.args)
         place = step.values[first if early else last]
-        for v, (lo, hi) in zip(same, cuts):
-            v.op, v.args, v.static = "getitem", (whole,), {"index": (slice(None), slice(lo, hi))}
-        rest = [v for v in step.values if v is place or not any(v is x for x in same)]
-        k = next(k for k, v in enumerate(rest) if v is place)
+        whole = Value(op, (a,), {}, a.shape, a.dtype, "row")
+        for v, cut in zip(same, cuts):
+            v.op, v.args, v.static = "getitem", (whole,), cut.static
+        rest = [v for v in step.values if v is place or v not in same]
+        k = rest.index(place)
         step.values = [*rest[:k], whole, *same, *rest[k + 1 :]]
         step.forward_count += 1
-
-
-def slice_of(v: Any) -> Any:
-    """(what v is a slice of, the slice), if v is `a[:, lo:hi]`; else None."""
-    cut = columns(v.static["index"]) if isinstance(v, Value) and v.op == "getitem" else None
-    return None if cut is None else (v.args[0], cut)
 
 
 class Simplifier:
@@ -176,51 +155,40 @@ class Simplifier:
         self.new: list[Value] = []
         self.swap: dict[int, Value] = {}
         self.known: dict[Any, Value] = {}
-        self.uses: dict[int, int] = {}
-        self.factors: dict[
-            int, tuple[Value, Any]
-        ] = {}  # a gradient seen as (gradient, factor) that is not yet multiplied
+        self.uses: Counter[int] = Counter()
+        self.factors: dict[int, tuple[Value, Any]] = {}  # of products that are not made yet: g and factor
 
     def run(self) -> None:
         """Apply the identities, and let the step speak of the new values."""
-        step = self.step
-        results = [*step.ys, *step.nexts, step.d_x, *step.d_states, *step.d_params.values()]
-        needed = ancestors([v for v in results if v is not None])
-        for v in step.values:
-            if id(v) in needed:
-                for a in v.args:
-                    self.uses[id(a)] = self.uses.get(id(a), 0) + 1
+        step, results = self.step, self.step.results()
+        needed = ancestors(results) | {id(v) for v in step.values if v.op is None}
+        forward = [v for v in step.values[: step.forward_count] if id(v) in needed]
+        backward = [v for v in step.values[step.forward_count :] if id(v) in needed]
+        for v in [*forward, *backward]:
+            self.uses.update(map(id, v.args))
         for v in results:
-            self.uses[id(v)] = self.uses.get(id(v), 0) + 2
-        forward = [v for v in step.values[: step.forward_count] if id(v) in needed or v.op is None]
+            self.uses[id(v)] += 2
         late = descendants(forward, step.states)
         for v in forward:
             self.put(v, self.sum_early(v, late) if v.op == "add" and v.kind == "row" else None)
-        rest = [v for v in step.values[step.forward_count :] if id(v) in needed or v.op is None]
-        hot = descendants(rest, [d for d in (*step.d_ys, *step.d_nexts) if d is not None])
-        for v in rest:
+        hot = descendants(backward, some([*step.d_ys, *step.d_nexts]))
+        for v in backward:
             self.regroup(v, hot)
         step.values = self.new
-        step.ys, step.nexts = [self.whole(v) for v in step.ys], [self.whole(v) for v in step.nexts]
-        step.d_x = self.whole(step.d_x)
-        step.d_states = [self.whole(d) for d in step.d_states]
-        step.d_params = {k: self.whole(d) for k, d in step.d_params.items()}
+        step.replace(self.whole)
 
     # --- building
 
     def make(self, op: str, args: tuple[Any, ...], like: Value, name: str = "") -> Value:
         """A value of an elementwise operation on rows."""
-        key = (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args))
-        if key in self.known:
-            return self.known[key]
-        shapes = [a.shape for a in args if isinstance(a, Value)]
-        n = max(map(len, shapes))
-        shape = tuple(max(s[i - n] if len(s) >= n - i else 1 for s in shapes) for i in range(n))
-        kind = "row" if any(isinstance(a, Value) and a.kind == "row" for a in args) else "const"
-        value = self.known[key] = Value(op, args, {}, shape, like.dtype, kind)
-        value.name = name
-        self.new.append(value)
-        return value
+        key = key_of(op, args)
+        if key not in self.known:
+            values = [a for a in args if isinstance(a, Value)]
+            shape = np.broadcast_shapes(*(a.shape for a in values))
+            kind = "row" if any(a.kind == "row" for a in values) else "const"
+            self.known[key] = value = Value(op, args, {}, shape, like.dtype, kind, name)
+            self.new.append(value)
+        return self.known[key]
 
     def put(self, v: Value, replacement: Any = None) -> None:
         """Take over a value, its arguments replaced."""
@@ -228,23 +196,16 @@ class Simplifier:
             self.swap[id(v)] = replacement
             replacement.name = v.name or replacement.name
             return
-        v.args = tuple(self.whole(a) if isinstance(a, Value) else a for a in v.args)
+        v.args = tuple(self.whole(a) for a in v.args)
         self.new.append(v)
-        self.known.setdefault(
-            (v.op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in v.args)) if not v.static else v,
-            v,
-        )
+        if not v.static:
+            self.known.setdefault(key_of(v.op, v.args), v)
 
     def whole(self, v: Any) -> Any:
         """What stands for `v` now, a delayed factor multiplied."""
-        if v is None or not isinstance(v, Value):
-            return v
         if id(v) in self.factors:
-            g, factor = self.factors.pop(id(v))
-            product = Value("mul", (g, factor), {}, v.shape, v.dtype, v.kind)
-            product.name = v.name
-            self.new.append(product)
-            self.swap[id(v)] = product
+            self.swap[id(v)] = Value("mul", self.factors.pop(id(v)), {}, v.shape, v.dtype, v.kind, v.name)
+            self.new.append(self.swap[id(v)])
         return self.swap.get(id(v), v)
 
     # --- u + (a + b)
@@ -252,22 +213,22 @@ class Simplifier:
     def sum_early(self, v: Value, late: set[int]) -> Any:
         """A sum in which what is known before the loop is added first; None if there is nothing to gain."""
         terms = self.terms(v, v)
-        groups: list[list[Value]] = [[], [], []]
-        for t in terms:
-            groups[0 if t.kind == "const" else 1 if id(t) not in late else 2].append(t)
-        if len(terms) < 3 or (len(groups[0]) < 2 and (not groups[2] or len(groups[0]) + len(groups[1]) < 2)):
+        const = [t for t in terms if t.kind == "const"]
+        known = [t for t in terms if t.kind != "const" and id(t) not in late]
+        awaited = [t for t in terms if t.kind != "const" and id(t) in late]
+        early = len(const) >= 2 or (awaited and len(const) + len(known) >= 2)
+        if len(terms) < 3 or not early:
             return None
-        total: Any = None
-        name = next((a.name for a in v.args if isinstance(a, Value) and a.op == "add" and a.name), "")
-        for k, group in enumerate(groups):
-            share: Any = None
-            for t in group:
-                share = self.whole(t) if share is None else self.make("add", (share, self.whole(t)), v)
-            if share is not None:
-                total = (
-                    share if total is None else self.make("add", (share, total), v, name if k == 1 else "")
-                )
-        return total if total.shape == v.shape else None
+        name = next((a.name for a in v.args if a.op == "add" and a.name), "")
+        total = None
+        for group in (const, known, awaited):
+            shares = [self.whole(t) for t in group]
+            if not shares:
+                continue
+            share = reduce(lambda s, t: self.make("add", (s, t), v), shares)
+            of = name if group is known else ""
+            total = share if total is None else self.make("add", (share, total), v, of)
+        return total if total is not None and total.shape == v.shape else None
 
     def terms(self, v: Value, root: Value) -> list[Value]:
         """What `v` is a sum of."""
@@ -275,7 +236,7 @@ class Simplifier:
         for a in v.args:
             if not isinstance(a, Value) or a.dtype != root.dtype:
                 return [v]
-            inner = a.op == "add" and self.uses.get(id(a)) == 1
+            inner = a.op == "add" and self.uses[id(a)] == 1
             found += self.terms(a, root) if inner else [a]
         return found
 
@@ -283,38 +244,33 @@ class Simplifier:
 
     def regroup(self, v: Value, hot: set[int]) -> None:
         """Take over a backward value; if it is a gradient times something, the product may wait."""
-        if id(v) in hot and v.kind == "row" and v.op in ("mul", "neg", "div", "add", "sub"):
-            form = self.form(v, hot)
-            if form is not None:
-                g, factor = form
-                self.factors[id(v)] = (g, factor)
-                if self.uses.get(id(v)) != 1:
-                    self.whole(v)
-                return
-        self.put(v)
+        form = self.form(v, hot) if id(v) in hot and v.kind == "row" else None
+        if form is None:
+            self.put(v)
+            return
+        self.factors[id(v)] = form
+        if self.uses[id(v)] != 1:
+            self.whole(v)
 
-    def form(self, v: Value, hot: set[int]) -> Any:
+    def form(self, v: Value, hot: set[int]) -> tuple[Value, Any] | None:
         """(g, factor) with v = g * factor, or None."""
-        is_hot = [isinstance(a, Value) and id(a) in hot for a in v.args]
-        if any(
-            isinstance(a, Value) and (a.kind not in ("row", "const") or a.dtype != v.dtype) for a in v.args
-        ):
+        if v.op not in ("mul", "neg", "div", "add", "sub"):
             return None
-        if v.op == "neg":
-            found = self.factors.pop(id(v.args[0]), None)
-            return None if found is None else (found[0], self.calc("neg", (found[1],), v))
+        if any(a.kind not in ("row", "const") or a.dtype != v.dtype for a in v.inputs()):
+            return None
+        is_hot = [isinstance(a, Value) and id(a) in hot for a in v.args]
         if v.op in ("add", "sub"):
             return self.common(v) if all(is_hot) else None
-        if is_hot not in ([True, False], [False, True]) or (v.op == "div" and is_hot[1]):
+        if v.op != "neg" and is_hot != [True, False] and (is_hot != [False, True] or v.op == "div"):
             return None
-        a, b = v.args if is_hot[0] else v.args[::-1]
-        found = self.factors.pop(id(a), None)
-        b = self.whole(b)
-        if v.op == "div":
-            return None if found is None else (found[0], self.calc("div", (found[1], b), v))
-        return (self.whole(a), b) if found is None else (found[0], self.calc("mul", (found[1], b), v))
+        a, *others = v.args if is_hot[0] else v.args[::-1]
+        g, factor = self.factors.pop(id(a), (None, None))
+        others = [self.whole(b) for b in others]
+        if g is not None:
+            return g, self.calc(str(v.op), (factor, *others), v)
+        return (self.whole(a), others[0]) if v.op == "mul" else None
 
-    def common(self, v: Value) -> Any:
+    def common(self, v: Value) -> tuple[Value, Any] | None:
         """g * a ± g * b = g * (a ± b)"""
         a, b = (self.factors.get(id(x)) for x in v.args)
         if a is None or b is None or a[0] is not b[0] or v.args[0] is v.args[1]:
@@ -325,26 +281,18 @@ class Simplifier:
 
     def calc(self, op: str, args: tuple[Any, ...], like: Value) -> Any:
         """An operation on factors; numbers are computed here."""
-        if any(isinstance(a, Value) for a in args):
-            if (
-                op in ("add", "sub", "mul")
-                and args[0].__class__ is Value
-                and args[0].op == "neg"
-                and op == "add"
-            ):
-                return self.make("sub", (args[1], args[0].args[0]), like)
-            if op == "add" and isinstance(args[1], Value) and args[1].op == "neg":
-                return self.make("sub", (args[0], args[1].args[0]), like)
-            return self.make(op, args, like)
-        x = args[0]
-        return (
-            -x
-            if op == "neg"
-            else x + args[1]
-            if op == "add"
-            else x - args[1]
-            if op == "sub"
-            else x * args[1]
-            if op == "mul"
-            else x / args[1]
-        )
+        if not any(isinstance(a, Value) for a in args):
+            return getattr(operator, {"div": "truediv"}.get(op, op))(*args)
+        for a, b in (args, args[::-1]) if op == "add" else ():
+            if isinstance(a, Value) and a.op == "neg":  # -a + b = b - a
+                return self.make("sub", (b, a.args[0]), like)
+        return self.make(op, args, like)
+
+
+def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What two calls of an operation without static arguments have in common if they give the same value."""
+    return (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args))
+
+
+Plan.forward = property(lambda self: {p: self.parts[f"forward {p}"] for p in ("before", "loop", "after")})  # type: ignore
+Plan.back = property(lambda self: {p: self.parts[f"back {p}"] for p in ("before", "loop", "after")})  # type: ignore

@@ -167,3 +167,8 @@ def columns(index: Any) -> tuple[int, int] | None:
         if isinstance(lo, int) and isinstance(hi, int) and 0 <= lo <= hi and step in (None, 1):
             return lo, hi
     return None
+
+
+def columns_of(v: Any) -> tuple[int, int] | None:
+    """(lo, hi) if `v` is a value `a[:, lo:hi]`."""
+    return columns(v.static["index"]) if isinstance(v, Value) and v.op == "getitem" else None

@@ -69,7 +69,7 @@ class Region(NamedTuple):
 
 def fits_last(step: Step, plan: Plan) -> bool:
     """True if the features-first layout can hold the plan."""
-    rows = [v for part in (plan.forward, plan.back) for values in part.values() for v in values]
+    rows = [v for values in plan.parts.values() for v in values]
     inputs = [step.x, *step.states, *step.ys, *step.nexts]
     if any(len(v.shape) != 2 for v in inputs) or any(v.kind in ("fold", "stacked") for v in rows):
         return False

@@ -52,12 +52,7 @@ class Storage:
         self.carried = {
             id(after) for pairs in self.carry.values() for before, after in pairs if after is not before
         }
-        self.order = [
-            (way, part, v)
-            for way, parts in (("forward", plan.forward), ("back", plan.back))
-            for part in ("before", "loop", "after")
-            for v in parts[part]
-        ]
+        self.order = [(*name.split(), v) for name, values in plan.parts.items() for v in values]
         self.at = {id(v): k for k, (_, _, v) in enumerate(self.order)}
         self.readers: dict[int, list[tuple[int, Region, Value]]] = {}
         self.find_readers()
@@ -166,7 +161,7 @@ class Storage:
         ):
             if way == "back" and not plan.backward:
                 continue
-            loop = plan.forward["loop"] if way == "forward" else plan.back["loop"]
+            loop = plan.parts[f"{way} loop"]
             seen: set[int] = set()
             for k, (before, after) in enumerate(zip(befores, afters)):
                 if before is None:
@@ -183,9 +178,9 @@ class Storage:
                     seen.add(id(after))
                 self.carry[way].append((before, after))
         if not self.last:
-            self.save_states("forward", plan.forward["loop"])
+            self.save_states("forward", plan.parts["forward loop"])
         if plan.backward:
-            self.save_states("back", plan.back["loop"])
+            self.save_states("back", plan.parts["back loop"])
 
     def copy_of(self, v: Value, way: str, loop: list[Value], first: bool = False) -> Value:
         """A copy of a value, made in the loop."""
@@ -198,7 +193,7 @@ class Storage:
     def save_states(self, way: str, loop: list[Value]) -> None:
         """What the loop writes over at each step, but something outside of it reads, is copied."""
         plan = self.plan
-        parts = [values for parts in (plan.forward, plan.back) for values in parts.values()]
+        parts = plan.parts.values()
         for state, _ in self.carry[way]:
             looks = [
                 v

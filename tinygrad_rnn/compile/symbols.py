@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,22 +26,22 @@ class Untraceable(Exception):
     """This cell cannot be compiled; the message names the operation, and the line where there is one."""
 
 
+@dataclass(eq=False, repr=False)
 class Value:
     """One array of the program: an input (`op` is None), or what operation `op` makes of `args`."""
 
-    def __init__(
-        self, op: str | None, args: tuple[Any, ...], static: dict[str, Any], shape: Any, dtype: Any, kind: str
-    ) -> None:
-        self.op, self.args, self.static, self.shape, self.dtype, self.kind = (
-            op,
-            args,
-            static,
-            shape,
-            dtype,
-            kind,
-        )
-        self.name = ""
-        self.data: Any = None  # the tensor, of a constant that the step brought along
+    op: str | None
+    args: tuple[Any, ...]
+    static: dict[str, Any]
+    shape: Any
+    dtype: Any
+    kind: str
+    name: str = ""
+    data: Any = None  # the array, of a constant that the step brought along
+
+    def inputs(self) -> list[Value]:
+        """Those arguments that are values, not numbers."""
+        return [a for a in self.args if isinstance(a, Value)]
 
     def __repr__(self) -> str:
         args = ", ".join(getattr(a, "name", "") or str(a) for a in self.args)

@@ -16,6 +16,8 @@ a size, so that a shape tells what has a row for each sequence (kinds.py). Next:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..autograd.contributions import Sum
@@ -32,28 +34,38 @@ from .symbols import Symbol, Untraceable, Value
 PRIMES = (13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
 
+@dataclass
 class Step:
     """One step and its backward, as values. Trees of states are flat lists here."""
 
-    def __init__(self) -> None:
-        self.dtype: Any = None
-        self.kept: set[int] = set()  # ids of the arrays that the step brought along
-        self.trace: Any = None
-        self.x: Any = None
-        self.states: list[Value] = []
-        self.params: dict[str, Value] = {}
-        self.ys: list[Value] = []
-        self.nexts: list[Value] = []
-        self.d_ys: list[Any] = []  # None: no gradient passes there
-        self.d_nexts: list[Any] = []
-        self.d_x: Any = None
-        self.d_states: list[Any] = []
-        self.d_params: dict[str, Any] = {}
-        self.values: list[Value] = []
-        self.forward_count = 0
-        self.y_tree: Any = None
-        self.state_tree: Any = None
-        self.rows = 0
+    x: Any
+    states: list[Value]
+    dtype: Any
+    rows: int
+    params: dict[str, Value]
+    ys: list[Value] = field(default_factory=list)
+    nexts: list[Value] = field(default_factory=list)
+    d_ys: list[Value | None] = field(default_factory=list)  # None: no gradient passes there
+    d_nexts: list[Value | None] = field(default_factory=list)
+    d_x: Any = None
+    d_states: list[Any] = field(default_factory=list)
+    d_params: dict[str, Any] = field(default_factory=dict)
+    values: list[Value] = field(default_factory=list)
+    forward_count: int = 0  # how many of the values belong to forward
+    y_tree: Any = None
+    state_tree: Any = None
+    kept: set[int] = field(default_factory=set)  # ids of the arrays that the step brought along
+
+    def results(self) -> list[Value]:
+        """What the program has to compute."""
+        found = [*self.ys, *self.nexts, self.d_x, *self.d_states, *self.d_params.values()]
+        return [v for v in found if v is not None]
+
+    def replace(self, by: Callable[[Any], Any]) -> None:
+        """Let `by(v)` stand for each result v."""
+        self.ys, self.nexts = [by(v) for v in self.ys], [by(v) for v in self.nexts]
+        self.d_x, self.d_states = by(self.d_x), [by(d) for d in self.d_states]
+        self.d_params = {path: by(d) for path, d in self.d_params.items()}
 
 
 def flat(tree: Any) -> list[Any]:
@@ -137,10 +149,10 @@ def run_step(
     first: bool,
 ) -> Step:
     """Trace the step, and its backward."""
-    step = Step()
     codes = {getattr(type(cell), name).__code__ for name in ("step", "project")}
     trace = Trace(rows, codes, not first)
     inputs: dict[int, Tensor] = {}
+    params: dict[str, Value] = {}
     for path, t in tensors.items():
         if id(t) not in inputs:
             if t.node is not None:
@@ -148,7 +160,7 @@ def run_step(
             inputs[id(t)] = trace.input(
                 path.replace(".", "_"), t.shape, t.dtype, backward and bool(t.requires_grad)
             )
-        step.params[path] = inputs[id(t)].array.value  # type: ignore[attr-defined]
+        params[path] = value_in(inputs[id(t)])
     twin = twin_of(cell, inputs, {})
     data = trace.input("x", (rows, *x.shape[1:]), x.dtype, backward and wants[0])
     if rows in data.shape[1:]:
@@ -156,8 +168,8 @@ def run_step(
     live = [
         trace.input("", (rows, *s.shape[1:]), s.dtype, backward and s.dtype.kind == "f") for s in flat(state)
     ]
-    step.x, step.states, step.rows = value_in(data), [value_in(s) for s in live], rows
-    step.dtype = next((s.dtype for s in flat(state) if s.dtype.kind == "f"), x.dtype)
+    dtype = next((s.dtype for s in flat(state) if s.dtype.kind == "f"), x.dtype)
+    step = Step(value_in(data), [value_in(s) for s in live], dtype, rows, params)
     before = mode.anomaly
     mode.anomaly = trace
     try:
@@ -183,7 +195,7 @@ def run_step(
                 run_backward(trace, step, flat(y), flat(following), data, live, inputs, tensors)
     finally:
         mode.anomaly = before
-    step.values, step.trace, step.kept = trace.values, trace, set(trace.kept)
+    step.values, step.kept = trace.values, set(trace.kept)
     return step
 
 
@@ -193,7 +205,7 @@ def run_backward(
     """The engine's backward, on symbols."""
     roots, seeds = [], []
     for group, found, prefix in ((ys, step.d_ys, "d_y"), (nexts, step.d_nexts, "d_next")):
-        for _k, t in enumerate(group):
+        for t in group:
             if t.requires_grad:
                 seed = trace.input(prefix, t.shape, t.dtype, False)
                 found.append(value_in(seed))
