@@ -14,8 +14,8 @@ def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T
         return ""
     leads = ["T * B"] + ["B"] * len(states)
     shapes = [f"({', '.join([n, *map(str, t.shape[1:])])})" for n, t in zip(leads, (x, *states))]
-    shapes += [str(tuple(tensors[path].shape)) for path in e.names_of_params]
-    names = [e.x, *e.initial, *(e.names[id(e.plan.step.params[path])] for path in e.names_of_params)]
+    shapes += [str(tuple(tensors[path].shape)) for path in e.paths]
+    names = [e.x, *e.initial, *(e.names[id(e.plan.step.params[path])] for path in e.paths)]
     space = "workspace(T, B)" if e.last else "workspace([B] * T, B)"
     after = len(e.initial) + 1
     return DEMO.format(

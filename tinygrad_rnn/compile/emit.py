@@ -10,79 +10,84 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .lines import External
+from .fission import Plan
 from .numpy_text import NAMES, ROWS, wrapped
 from .spots import Buffer
 from .statements import Statements
+from .storage import Storage
 from .symbols import Value
 
 
 class Emitter(Statements):
     """The source of one plan."""
 
+    def __init__(self, plan: Plan, storage: Storage, reverse: bool, title: str) -> None:
+        super().__init__(plan, storage, reverse)
+        functions = [self.forward()] + ([self.backward()] if plan.backward else [])
+        self.source = self.module(title, [self.workspace(), *functions])
+
     # --- functions
 
     def forward(self) -> list[str]:
         """The function `forward`."""
-        step = self.plan.step
-        consts: list[str] = []
-        self.external_names = {id(step.x): self.x}
-        before = self.part(self.plan.forward, "before", consts)
-        fixed, loop = self.loop("forward", consts)
-        after = self.part(self.plan.forward, "after", consts)
-        start = [
-            self.set_state(state, name)
-            for (state, _), name in zip(self.storage.carry["forward"], self.initial)
-        ]
-        results = [self.output(y) for y in step.ys] + [
-            self.final(state) for state, _ in self.storage.carry["forward"]
-        ]
-        head = "def forward(" + ", ".join(["w", self.x, *self.initial, *self.constants]) + "):"
-        text = "\n".join(before + loop + after)
-        view = [self.columns_of(self.x)] if self.last and f"{self.x}_columns" in text else []
-        first = consts + view + start
-        sections = self.sections(first, before, fixed + loop, after)
-        return self.function(head, self.shapes(step.ys), sections, results)
+        carried = [state for state, _ in self.storage.carry["forward"]]
+        head = f"def forward({', '.join(['w', self.x, *self.initial, *self.constant_names()])}):"
+        parts = self.parts("forward")
+        results = [self.output(y) for y in self.plan.step.ys] + [self.final(state) for state in carried]
+        return self.function(head, self.shapes(), dict(zip(carried, self.initial)), parts, results)
 
     def backward(self) -> list[str]:
         """The function `backward`."""
-        step = self.plan.step
-        self.names = {k: v for k, v in self.names.items() if v in self.constants or k == id(step.x)}
-        self.taken = set(self.arguments)
-        self.gradient_names = {
-            id(g): f"d_{path}".replace(".", "_") for path, g in step.d_params.items() if g is not None
-        }
-        consts: list[str] = []
-        self.external_names = {
-            id(step.x): self.x,
-            **{id(d): n for d, n in zip(step.d_ys, self.d_y) if d is not None},
-        }
-        before = self.part(self.plan.back, "before", consts)
-        fixed, loop = self.loop("back", consts)
-        after, results = [], []
-        product = step.d_x is not None and self.storage.direct(step.d_x)
-        rest = {"after": [v for v in self.plan.back["after"] if not (product and v is step.d_x)]}
-        after += self.part(rest, "after", consts)
-        if step.d_x is not None:
-            results.append(self.gradient_of_x(step.d_x, product, consts, after))
-        for d, _ in self.storage.carry["back"]:
-            results.append(self.final(d))
-        for g in step.d_params.values():
-            if g is not None:
-                results.append(self.reduce(g, consts, after) if g.kind != "const" else self.const(g, consts))
-        start = [
-            self.set_state(d, n)
-            for d, n in zip(
-                (d for d, _ in self.storage.carry["back"]),
-                (n for d, n in zip(step.d_nexts, self.d_last) if d is not None),
-            )
-        ]
-        head = "def backward(" + ", ".join(["w", *self.d_y, *self.d_last, self.x, *self.constants]) + "):"
-        text = "\n".join(before + loop + after)
-        views = [self.columns_of(n) for n in (self.x, *self.d_y) if self.last and f"{n}_columns" in text]
-        first = consts + views + start
+        step, names = self.plan.step, self.constant_names()
+        head = f"def backward({', '.join(['w', *self.d_y, *self.d_last, self.x, *names])}):"
         doc = [f"The gradients of {', '.join(self.wanted())}"]
-        return self.function(head, doc, self.sections(first, before, fixed + loop, after), results)
+        self.names, self.taken, self.start, self.after = *self.arguments, [], []
+        given = {d: name for d, name in zip(step.d_nexts, self.d_last) if d is not None}
+        parts = self.parts("back")
+        results = [] if step.d_x is None else [self.gradient_of_x(step.d_x)]
+        results += [self.final(d) for d in given]
+        results += [self.reduce(g) for g in step.d_params.values() if g is not None]
+        return self.function(head, doc, given, parts, results)
+
+    def parts(self, way: str) -> tuple[list[str], list[str]]:
+        """The statements before the loop, and the loop; those after it are in `self.after`."""
+        before = self.part(self.plan.parts[f"{way} before"])
+        fixed, loop = self.loop(way)
+        late = [v for v in self.plan.parts[f"{way} after"] if not self.storage.direct(v)]
+        self.after += self.part(late)
+        return before, fixed + loop
+
+    def function(
+        self,
+        head: str,
+        doc: list[str],
+        states: dict[Value, str],
+        parts: tuple[list[str], list[str]],
+        results: list[str],
+    ) -> list[str]:
+        """A function of sections, each under its comment; `states`: what the loop starts from."""
+        text = "\n".join(line for part in doc for line in wrapped("    " + part)).strip()
+        out = [*wrapped(head), f'    """{text}' + ("\n    " if "\n" in text else "") + '"""']
+        before, loop = parts
+        body = "\n".join(before + loop + self.after)
+        views = [
+            f"{name}_columns = {name}.reshape(w.T, w.B, -1).transpose(0, 2, 1)"
+            for name in (self.x, *self.d_y)
+            if f"{name}_columns" in body
+        ]
+        sections = {
+            "": self.start + views + [self.set_state(state, name) for state, name in states.items()],
+            "    # --- before the loop, for all steps at once": before,
+            "    # --- the loop": loop,
+            "    # --- after the loop, for all steps at once": self.after,
+        }
+        for title, lines in sections.items():
+            out += [title] * bool(title and lines) + [f"    {line}" for line in lines]
+        return [*out, f"    return {', '.join(results)}{',' if len(results) == 1 else ''}"]
+
+    def constant_names(self) -> list[str]:
+        """The arguments that are the same at each step."""
+        return [self.names[id(v)] for v in self.constants]
 
     def wanted(self) -> list[str]:
         """The arguments of `forward` that have gradients, in the order in which `backward` returns them."""
@@ -91,116 +96,84 @@ class Emitter(Statements):
         weights = [self.names[id(step.params[path])] for path, g in step.d_params.items() if g is not None]
         return ([] if step.d_x is None else [self.x]) + states + weights
 
-    def shapes(self, ys: list[Value]) -> list[str]:
+    def shapes(self) -> list[str]:
         """What `forward` is given and returns, with shapes."""
         step, N = self.plan.step, "T B" if self.last else "N"
 
-        def shaped(name: str, v: Value, rows: str) -> str:
-            sizes = [rows, *map(str, v.shape[1:])] if rows else list(map(str, v.shape))
-            return f"{name} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+        def shaped(name: str, shape: list[Any]) -> str:
+            return f"{name} ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
-        constants = {id(v): v for v in [*step.params.values(), *self.arrays]}.values()
-        given = [shaped(self.x, step.x, N)]
-        given += [shaped(name, v, "B") for name, v in zip(self.initial, step.states)]
-        given += [shaped(name, v, "") for name, v in zip(self.constants, constants)]
-        found = [shaped("y", y, N) for y in ys] + [shaped(v.name, v, "B") for v in step.states]
-        return [f"{', '.join(given)}", f"-> {', '.join(found)}, the last"]
+        given = [shaped(self.x, [N, *step.x.shape[1:]])]
+        given += [shaped(name, ["B", *v.shape[1:]]) for name, v in zip(self.initial, step.states)]
+        given += [shaped(name, [*v.shape]) for name, v in zip(self.constant_names(), self.constants)]
+        found = [shaped("y", [N, *y.shape[1:]]) for y in step.ys]
+        found += [shaped(v.name, ["B", *v.shape[1:]]) for v in step.states]
+        return [", ".join(given), f"-> {', '.join(found)}, the last"]
 
-    def gradient_of_x(self, d_x: Value, product: bool, consts: list[str], after: list[str]) -> str:
+    # --- what goes in and comes out
+
+    def gradient_of_x(self, d_x: Value) -> str:
         """Source of the gradient of x, (N, D)."""
-        if product:
-            name = self.unique("d_x")
-            rows = self.rows(d_x.args[0], consts, after, True)
-            after.append(f"{name} = np.matmul({rows}.T, {self.const(d_x.args[1], consts)})")
-            return name
-        return self.output(d_x)
+        if not self.storage.direct(d_x):
+            return self.output(d_x)
+        d_a, W = d_x.args
+        return self.noted(d_x, f"np.matmul({self.columns(d_a)}.T, {self.const(W)})", "d_x")
 
     def set_state(self, state: Value, name: str) -> str:
         """The statement that puts an initial state in its place."""
         b = self.storage.spots[id(state)].buffer
-        place = f"w.{b.name}[{'-1' if self.reverse else '0'}]" if b.scope == "history" else f"w.{b.name}[...]"
-        return f"{place} = {name}{'.T' if self.last else ''}"
+        index = "..." if b.scope != "history" else "-1" if self.reverse else "0"
+        return f"w.{b.name}[{index}] = {name}{'.T' if self.last else ''}"
 
     def final(self, state: Value) -> str:
         """Source of a last state."""
         b = self.storage.spots[id(state)].buffer
-        text = f"w.{b.name}[{'0' if self.reverse else '-1'}]" if b.scope == "history" else f"w.{b.name}"
-        return f"{text}.T.copy()" if self.last else f"{text}.copy()"
+        index = "" if b.scope != "history" else "[0]" if self.reverse else "[-1]"
+        return f"w.{b.name}{index}{'.T' if self.last else ''}.copy()"
 
     def output(self, y: Value) -> str:
         """Source of an output: rows (N, …), in memory of their own."""
-        r = self.storage.region(y)
-        if id(r.base) not in self.storage.spots:
-            a = External(id(r.base), r.lo, r.hi, r.chain)
-            name = self.external_names[a.base]
-            return f"{name}{f'[:, {a.lo}:{a.hi}]' if a.lo is not None else ''}{a.chain}.copy()"
-        text = self.whole(self.storage.spot(y))
-        if not self.last:
-            return f"{text}.copy()"
+        if not self.last or self.is_given(y):
+            return f"{self.rows(y)}.copy()"
         self.helpers["rows"] = ROWS
-        return f"rows({text})"
+        return f"rows({self.rows(y)})"
 
-    def columns_of(self, name: str) -> str:
-        """The statement that looks at rows (N, K) as (T, K, B)."""
-        return f"{name}_columns = {name}.reshape(w.T, w.B, -1).transpose(0, 2, 1)"
-
-    def sections(self, first: list[str], *parts: list[str]) -> list[tuple[str, list[str]]]:
-        """The parts of a function, with the comments that stand above them."""
-        titles = (
-            "",
-            "before the loop, for all steps at once",
-            "the loop",
-            "after the loop, for all steps at once",
-        )
-        return list(zip(titles, (first, *parts)))
-
-    def function(
-        self, head: str, doc: list[str], sections: list[tuple[str, list[str]]], results: list[str]
-    ) -> list[str]:
-        """A function of sections, each under its comment."""
-        text = "\n".join(line for part in doc for line in wrapped("    " + part)).strip()
-        out = [*wrapped(head), f'    """{text}' + ("\n    " if "\n" in text else "") + '"""']
-        for title, lines in sections:
-            if lines:
-                out += ([f"    # --- {title}"] if title else []) + [f"    {text}" for text in lines]
-        return [*out, f"    return {', '.join(results)}{',' if len(results) == 1 else ''}"]
+    # --- memory
 
     def workspace(self) -> list[str]:
         """The function `workspace`."""
+        size = "T" if self.last else "sizes"
         out = [
-            "def workspace(T, B):" if self.last else "def workspace(sizes, B):",
+            f"def workspace({size}, B):",
             '    """The memory of one run: buffers, and the views of them that each step uses."""',
+            f"    w = SimpleNamespace({size}={size}, B=B)",
         ]
-        out.append(
-            "    w = SimpleNamespace(T=T, B=B)" if self.last else "    w = SimpleNamespace(sizes=sizes, B=B)"
-        )
         if not self.last:
-            out.append("    ends = np.cumsum(sizes).tolist()")
-            out.append("    N = sum(sizes)")
-            out.append(
-                "    w.blocks = [(e - n, e) for n, e in zip(sizes, ends)]"
-                + ("[::-1]" if self.reverse else "")
-            )
-        for b in self.storage.buffers:
-            if b.holds:
-                out.append(f"    w.{b.name} = {self.allocation(b)}  # {self.comment(b)}")
+            turn = "[::-1]" if self.reverse else ""
+            out += [
+                "    ends = np.cumsum(sizes).tolist()",
+                "    N = sum(sizes)",
+                f"    w.blocks = [(e - n, e) for n, e in zip(sizes, ends)]{turn}",
+            ]
+        out += [
+            f"    w.{b.name} = {self.allocation(b)}  # {self.comment(b)}"
+            for b in self.storage.buffers
+            if b.holds
+        ]
         if self.most_ones:
             out.append(f"    w.ones = np.ones(({self.most_ones}, B), DTYPE)")
         for name, (width, dtype) in self.wide.items():
             out.append(f"    w.{name} = np.empty(({width}, T * B), {self.dtype(dtype)})")
-        for way in ("forward", "back"):
-            views = self.loop_views.get(way)
-            if views is None:
-                continue
-            names = ", ".join(text for _, text in views) + ("," if len(views) == 1 else "")
-            if self.last:
-                order = "reversed(range(T))" if (way == "back") != self.reverse else "range(T)"
-                text = f"    w.{way}_steps = [({names}) for t in {order}]"
-            else:
-                blocks = f"w.blocks{'[::-1]' if way == 'back' else ''}"
-                text = f"    w.{way}_steps = [({names}) for s, e in {blocks} for n in (e - s,)]"
-            out += wrapped(text)
+        for way, views in self.loop_views.items():
+            names = ", ".join(views) + ("," if len(views) == 1 else "")
+            out += wrapped(f"    w.{way}_steps = [({names}) for {self.steps(way)}]")
         return [*out, "    return w"]
+
+    def steps(self, way: str) -> str:
+        """The `for` that goes through the steps, in the order of the loop."""
+        if self.last:
+            return f"t in {'reversed(range(T))' if (way == 'back') != self.reverse else 'range(T)'}"
+        return f"s, e in w.blocks{'[::-1]' if way == 'back' else ''} for n in (e - s,)"
 
     def allocation(self, b: Buffer) -> str:
         """The call that makes a buffer."""
@@ -229,28 +202,18 @@ class Emitter(Statements):
             kind = "the gradient that is carried back"
         return (", then ".join(names) + ": " if names else "") + kind
 
-    def source(self) -> str:
+    def module(self, title: str, functions: list[list[str]]) -> str:
         """The whole module."""
-        functions = [self.forward()]
-        if self.plan.backward:
-            functions.append(self.backward())
-        functions.insert(0, self.workspace())
         texts = [text.strip("\n") + "\n" for text in self.helpers.values()]
         texts, used = by_name(texts + ["\n".join(f) + "\n" for f in functions])
-        head = [
-            f'"""{self.title}\n"""',
-            "",
-            "import math" if "erf" in self.helpers else "",
+        imports = ["import math"] * ("erf" in self.helpers) + [
             "from types import SimpleNamespace",
             "",
             "import numpy as np",
-            f"from numpy import {', '.join(used)}" if used else "",
-            "",
-            f"DTYPE = np.{self.plan.step.dtype}",
-            "",
         ]
-        parts = ["\n".join(line for k, line in enumerate(head) if line or head[k - 1])]
-        return "\n\n".join(parts + texts)
+        imports += [f"from numpy import {', '.join(used)}"] * bool(used)
+        head = [f'"""{title}\n"""', "", *imports, "", f"DTYPE = np.{self.plan.step.dtype}", ""]
+        return "\n\n".join(["\n".join(head), *texts])
 
 
 def by_name(texts: list[str]) -> tuple[list[str], list[str]]:

@@ -292,7 +292,3 @@ class Simplifier:
 def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """What two calls of an operation without static arguments have in common if they give the same value."""
     return (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args))
-
-
-Plan.forward = property(lambda self: {p: self.parts[f"forward {p}"] for p in ("before", "loop", "after")})  # type: ignore
-Plan.back = property(lambda self: {p: self.parts[f"back {p}"] for p in ("before", "loop", "after")})  # type: ignore

@@ -100,7 +100,7 @@ class Program:
         storage = Storage(ways, self.last)
         title = (type(cell).__doc__ or type(cell).__name__).strip()
         self.emitter = Emitter(ways, storage, reverse, title)
-        text = self.emitter.source()
+        text = self.emitter.source
         self.name = f"<compiled {type(cell).__name__} {next(_number)}>"
         self.backward, self.y_count = backward, len(step.ys)
         self.source = text + "\n\n" + demo(self.emitter, x, leaves, members(cell), len(sizes), B)
@@ -110,7 +110,7 @@ class Program:
         self.run = SimpleNamespace(**{k: space.get(k) for k in ("forward", "backward", "workspace")})
         self.memory = Memory(self.run.workspace, self.last)
         self.brought = [v.data for v in self.emitter.arrays]
-        self.names = list(dict.fromkeys(self.emitter.names_of_params))  # one path for each different tensor
+        self.names = list(dict.fromkeys(self.emitter.paths))  # one path for each different tensor
         self.seconds = time.perf_counter() - start
 
     def buffers(self, w: Any) -> dict[str, Any]:

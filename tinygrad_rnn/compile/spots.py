@@ -8,6 +8,7 @@ Next: storage.py, which decides what lives where.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import count, pairwise
 from typing import Any, NamedTuple
 
@@ -30,14 +31,18 @@ LAST = ELEMENTWISE | {
 }
 
 
+@dataclass(eq=False)
 class Buffer:
     """Memory of a workspace: `tail` is the shape of one row."""
 
-    def __init__(self, value: Value, scope: str, way: str) -> None:
-        self.tail, self.dtype, self.scope, self.way = tuple(value.shape[1:]), value.dtype, scope, way
-        self.holds: list[tuple[Value, Spot]] = []
-        self.zeros = self.reserved = False
-        self.name = ""
+    tail: tuple[int, ...]
+    dtype: Any
+    scope: str
+    way: str
+    holds: list[tuple[Value, Spot]] = field(default_factory=list)
+    zeros: bool = False  # what no part is written to stays zero
+    reserved: bool = False  # no scratch for others
+    name: str = ""
 
 
 class Spot(NamedTuple):

@@ -20,8 +20,6 @@ Two layouts are known. `last`: features first, rows last, an array (T, K, B), fo
 
 from __future__ import annotations
 
-from typing import Any
-
 from .fission import VIEWS, Plan
 from .kinds import ELEMENTWISE, columns
 from .spots import Buffer, Region, Spot, fresh, is_advanced, slices_of, view_text
@@ -38,7 +36,6 @@ class Storage:
         self.plan, self.last = plan, last
         self.buffers: list[Buffer] = []
         self.spots: dict[int, Spot] = {}
-        self.kept_alive: list[Any] = []
         self.carry: dict[str, list[tuple[Value, Value | None]]] = {
             "forward": [],
             "back": [],
@@ -56,6 +53,9 @@ class Storage:
         self.at = {id(v): k for k, (_, _, v) in enumerate(self.order)}
         self.readers: dict[int, list[tuple[int, Region, Value]]] = {}
         self.find_readers()
+        for v in (plan.step.x, *plan.step.d_ys):
+            if v is not None:
+                self.spots[id(v)] = Spot(Buffer(tuple(v.shape[1:]), v.dtype, "given", ""))
         self.place_states()
         self.designate()
         for k, (way, part, v) in enumerate(self.order):
@@ -107,7 +107,6 @@ class Storage:
             for a in v.args:
                 if isinstance(a, Value) and a.kind in ("row", "fold", "turned", "stacked"):
                     self.read(a, k, v)
-        self.reads_at_end = {id(self.region(y).base) for y in self.plan.step.ys}
         for y in self.plan.step.ys:
             self.read(y, NEVER, y)
         if self.plan.backward and self.plan.step.d_x is not None:
@@ -250,7 +249,7 @@ class Storage:
 
     def new(self, v: Value, scope: str, way: str) -> Buffer:
         """A new buffer in the form of `v`."""
-        buffer = Buffer(v, scope, way)
+        buffer = Buffer(tuple(v.shape[1:]), v.dtype, scope, way)
         self.buffers.append(buffer)
         return buffer
 

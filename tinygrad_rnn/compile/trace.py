@@ -54,7 +54,7 @@ class Step:
     forward_count: int = 0  # how many of the values belong to forward
     y_tree: Any = None
     state_tree: Any = None
-    kept: set[int] = field(default_factory=set)  # ids of the arrays that the step brought along
+    kept: dict[int, Any] = field(default_factory=dict)  # the arrays that the step brought along, by id
 
     def results(self) -> list[Value]:
         """What the program has to compute."""
@@ -129,7 +129,7 @@ def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: boo
             default_generator.set_state(before)
     if drawn:
         raise Untraceable("step draws random numbers")
-    if step.kept & again.kept:
+    if step.kept.keys() & again.kept.keys():
         raise Untraceable("a tensor from outside is used; make it an attribute of the cell")
     if not same(step, again):
         raise Untraceable(
@@ -195,7 +195,7 @@ def run_step(
                 run_backward(trace, step, flat(y), flat(following), data, live, inputs, tensors)
     finally:
         mode.anomaly = before
-    step.values, step.kept = trace.values, set(trace.kept)
+    step.values, step.kept = trace.values, trace.kept
     return step
 
 
