@@ -31,7 +31,6 @@ from .kinds import columns_of
 from .symbols import Value
 from .trace import Step
 
-VIEWS = {"getitem", "permute", "reshape"}
 PARTS = [f"{way} {part}" for way in ("forward", "back") for part in ("before", "loop", "after")]
 
 

@@ -16,6 +16,7 @@ Untraceable. Next: trace.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..autograd.primitive import user_line
@@ -144,7 +145,7 @@ def mixes(op: str, values: list[Value]) -> Untraceable:
     )
 
 
-def axes_in(static: dict[str, Any], values: list[Value], more: int = 0) -> tuple[int, ...]:
+def axes_in(static: dict[str, Any], values: Sequence[Any], more: int = 0) -> tuple[int, ...]:
     """The dimensions that an operation names, counted from the front (`more`: added by the operation)."""
     axis, n = static["axis"], len(values[0].shape) + more
     return tuple(i % n for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))

@@ -17,7 +17,7 @@ from typing import Any
 from .fission import Plan
 from .kinds import axes_in
 from .numpy_text import COLUMNS, NAMES, call, number
-from .spots import Spot, fresh, index_text
+from .spots import Spot, fresh, index_text, is_view
 from .storage import Storage
 from .symbols import Value
 
@@ -43,7 +43,7 @@ class Operands:
         self.looks = {
             storage.spot(v): v.name
             for v in plan.step.values
-            if v.name and v.kind == "row" and storage.is_view(v) and storage.is_placed(v)
+            if v.name and v.kind == "row" and is_view(v) and storage.is_placed(v)
         }
 
     # --- names

@@ -96,7 +96,7 @@ class Program:
             step.d_x = None
         widest = max(s.array[:1].nbytes for s in leaves) * B
         ways = plan(step, backward, widest <= HOIST)
-        self.last = dense and fits_last(step, ways)
+        self.last = dense and fits_last(ways)
         storage = Storage(ways, self.last)
         title = (type(cell).__doc__ or type(cell).__name__).strip()
         self.emitter = Emitter(ways, storage, reverse, title)

@@ -9,26 +9,14 @@ Next: storage.py, which decides what lives where.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import accumulate, count, pairwise
 from typing import Any, NamedTuple
 
 from .fission import Plan
-from .kinds import ELEMENTWISE, axes_in, columns
+from .kinds import ELEMENTWISE, axes_in, columns, columns_of
 from .symbols import Value
-from .trace import Step
 
-LAST = ELEMENTWISE | {
-    "matmul",
-    "getitem",
-    "place",
-    "cat",
-    "sum",
-    "amax",
-    "expand",
-    "permute",
-    "reshape",
-    "copy",
-}
+LAST = ELEMENTWISE | set("matmul getitem place cat sum amax expand copy".split())
 
 
 @dataclass(eq=False)
@@ -45,8 +33,17 @@ class Buffer:
     name: str = ""
 
 
+class Region(NamedTuple):
+    """What a view sees of a value: entries lo … hi - 1 of its first feature dimension; `chain`: how else."""
+
+    base: Value
+    lo: int | None = None
+    hi: int | None = None
+    chain: str = ""
+
+
 class Spot(NamedTuple):
-    """A buffer, or entries lo … hi - 1 of its first feature dimension; `chain`: how else it is seen."""
+    """A buffer, or part of it, as in Region."""
 
     buffer: Buffer
     which: str = ""  # of a history: "in" or "next"
@@ -62,65 +59,75 @@ class Spot(NamedTuple):
             return True
         return self.lo < other.hi and other.lo < self.hi
 
-
-class Region(NamedTuple):
-    """What a view sees of a value."""
-
-    base: Value
-    lo: int | None = None
-    hi: int | None = None
-    chain: str = ""
+    def seen(self, r: Region) -> Spot:
+        """The spot of a view, if this is that of its base."""
+        start = self.lo or 0
+        lo, hi = (self.lo, self.hi) if r.lo is None or r.hi is None else (start + r.lo, start + r.hi)
+        return Spot(self.buffer, self.which, lo, hi, self.chain + r.chain)
 
 
-def fits_last(step: Step, plan: Plan) -> bool:
+def is_view(v: Value) -> bool:
+    """True if a value is only another way to look at one. The memory of a slice of rows has no other shape."""
+    if v.op == "getitem":
+        return not is_advanced(v.static["index"])
+    return v.op == "permute" or (v.op == "reshape" and v.kind != "row")
+
+
+def region(v: Value) -> Region:
+    """Of what value `v` is a view, and which part it sees."""
+    if v.kind != "row" or not is_view(v):
+        return Region(v)
+    inner, cut = region(v.args[0]), columns_of(v)
+    if cut and not inner.chain:
+        start = inner.lo or 0
+        return Region(inner.base, start + cut[0], start + cut[1])
+    look = f".transpose({v.static['axes']})" if v.op == "permute" else f"[{index_text(v.static['index'])}]"
+    return inner._replace(chain=inner.chain + look)
+
+
+def fits_last(plan: Plan) -> bool:
     """True if the features-first layout can hold the plan."""
-    rows = [v for values in plan.parts.values() for v in values]
-    inputs = [step.x, *step.states, *step.ys, *step.nexts]
-    if any(len(v.shape) != 2 for v in inputs) or any(v.kind in ("fold", "stacked") for v in rows):
-        return False
-    for v in rows:
-        if v.kind == "row" and not (len(v.shape) == 2 and v.op in LAST and _fits(v)):
-            return False
-        if v.kind == "reduced" and any(
-            a.kind == "row" and v.op not in ("matmul", "sum") for a in v.args if isinstance(a, Value)
-        ):
-            return False
-    return True
+    step = plan.step
+    ends = [step.x, *step.states, *step.ys, *step.nexts]
+    return all(len(v.shape) == 2 for v in ends) and all(
+        _fits(v) for values in plan.parts.values() for v in values
+    )
 
 
 def _fits(v: Value) -> bool:
+    if v.kind == "reduced":
+        return v.op in ("matmul", "sum") or all(a.kind != "row" for a in v.inputs())
+    if v.kind != "row":
+        return v.kind != "fold"
+    if v.op not in LAST or len(v.shape) != 2 or any(len(a.shape) > 2 for a in v.inputs()):
+        return False
     if v.op == "getitem":
-        return columns(v.static["index"]) is not None
+        return columns_of(v) is not None
     if v.op == "place":
         return all(columns(i) for i in v.static["indices"])
-    if v.op in ("reshape", "permute"):
-        return False
-    args = [a for a in v.args if isinstance(a, Value)]
-    return all(len(a.shape) == 2 for a in args if a.kind == "row" or v.op == "matmul") and all(
-        len(a.shape) <= 2 for a in args
-    )
+    return all(len(a.shape) == 2 for a in v.inputs() if a.kind == "row" or v.op == "matmul")
 
 
 def fresh(name: str, taken: set[str]) -> str:
     """`name`, or name2, name3, … if it is taken; it is taken from now on."""
-    number = next(k for k in count(1) if (name if k == 1 else f"{name}{k}") not in taken)
-    name = name if number == 1 else f"{name}{number}"
-    taken.add(name)
-    return name
+    found = next(n for k in count(1) if (n := name if k == 1 else f"{name}{k}") not in taken)
+    taken.add(found)
+    return found
 
 
 def slices_of(v: Value) -> list[tuple[int, int]] | None:
     """Where the parts of `v` stand, if they are disjoint slices `[:, lo:hi]`."""
     if v.op == "cat":
-        if axes_in(v.static, list(v.args)) != (1,):
-            return None
-        ends = [sum(v.static["sizes"][: i + 1]) for i in range(len(v.args))]
-        return [(end - n, end) for n, end in zip(v.static["sizes"], ends)]
+        sizes = v.static["sizes"]
+        return (
+            [(end - n, end) for n, end in zip(sizes, accumulate(sizes))]
+            if axes_in(v.static, v.args) == (1,)
+            else None
+        )
     cuts = [columns(i) for i in v.static["indices"]]
     found = [c for c in cuts if c is not None]
-    ordered = sorted(found)
-    disjoint = len(found) == len(cuts) and all(a[1] <= b[0] for a, b in pairwise(ordered))
-    return found if disjoint else None
+    disjoint = all(a[1] <= b[0] for a, b in pairwise(sorted(found)))
+    return found if disjoint and len(found) == len(cuts) else None
 
 
 def is_advanced(index: Any) -> bool:
@@ -140,12 +147,3 @@ def index_text(index: Any) -> str:
         else:
             parts.append("..." if i is Ellipsis else "None" if i is None else str(i))
     return ", ".join(parts)
-
-
-def view_text(v: Value) -> str:
-    """What to write behind an array of rows to see it as `v` does."""
-    if v.op == "getitem":
-        return f"[{index_text(v.static['index'])}]"
-    if v.op == "permute":
-        return f".transpose({v.static['axes']})"
-    raise ValueError(f"{v.op} is not a view")

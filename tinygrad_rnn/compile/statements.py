@@ -11,7 +11,7 @@ from __future__ import annotations
 from .lines import Line, merged
 from .numpy_text import ERF, PRODUCTS, SIGMOID, call, wrapped
 from .operands import Operands
-from .spots import Buffer, Spot, slices_of
+from .spots import Buffer, Spot, is_view, slices_of
 from .symbols import Value
 
 
@@ -24,7 +24,7 @@ class Statements(Operands):
         """The calls of a part of the program."""
         found = []
         for v in values:
-            if v.kind != "row" or self.storage.is_view(v):
+            if v.kind != "row" or is_view(v):
                 continue
             out = self.storage.spot(v)
             if v.op in ("place", "cat") and (cuts := slices_of(v)):

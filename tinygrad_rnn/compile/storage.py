@@ -20,9 +20,9 @@ Two layouts are known. `last`: features first, rows last, an array (T, K, B), fo
 
 from __future__ import annotations
 
-from .fission import VIEWS, Plan
-from .kinds import ELEMENTWISE, columns
-from .spots import Buffer, Region, Spot, fresh, is_advanced, slices_of, view_text
+from .fission import Plan
+from .kinds import ELEMENTWISE
+from .spots import Buffer, Region, Spot, fresh, is_view, region, slices_of
 from .symbols import Value
 
 NEVER = 10**9
@@ -36,100 +36,66 @@ class Storage:
         self.plan, self.last = plan, last
         self.buffers: list[Buffer] = []
         self.spots: dict[int, Spot] = {}
-        self.carry: dict[str, list[tuple[Value, Value | None]]] = {
-            "forward": [],
-            "back": [],
-        }  # state, what follows it
+        self.carry: dict[str, list[tuple[Value, Value | None]]] = {"forward": [], "back": []}  # (h, next h)
         self.ends: dict[str, list[tuple[Value | None, Spot]]] = {
             "forward": [],
             "back": [],
-        }  # to copy at a step's end
-        self.name_states()
-        self.prepare_states()
-        self.carried = {
-            id(after) for pairs in self.carry.values() for before, after in pairs if after is not before
-        }
-        self.order = [(*name.split(), v) for name, values in plan.parts.items() for v in values]
-        self.at = {id(v): k for k, (_, _, v) in enumerate(self.order)}
-        self.readers: dict[int, list[tuple[int, Region, Value]]] = {}
+        }  # copies, per step
+        self.name_values()
+        self.carry_states()
+        self.carried = {id(b) for pairs in self.carry.values() for a, b in pairs if a is not b}
+        self.order = [v for values in plan.parts.values() for v in values]
+        self.at = {id(v): k for k, v in enumerate(self.order)}
+        self.readers: dict[
+            int, list[tuple[int, Region]]
+        ] = {}  # of each value: when it is read, and which part
         self.find_readers()
         for v in (plan.step.x, *plan.step.d_ys):
             if v is not None:
-                self.spots[id(v)] = Spot(Buffer(tuple(v.shape[1:]), v.dtype, "given", ""))
+                self.spots[id(v)] = Spot(self.buffer_for(v, "given", ""))
         self.place_states()
         self.designate()
-        for k, (way, part, v) in enumerate(self.order):
-            if v.kind == "row" and not self.is_view(v) and id(v) not in self.spots and not self.direct(v):
-                self.settle(k, way, part, v)
+        for k, v in enumerate(self.order):
+            if v.kind == "row" and not is_view(v) and not self.is_placed(v) and not self.direct(v):
+                self.settle(k, v)
         self.name_buffers()
 
     # --- what is read, and when
 
-    def is_view(self, v: Value) -> bool:
-        """True if a value is only another way to look at one."""
-        if v.op == "getitem":
-            return not is_advanced(v.static["index"])
-        if v.op == "reshape" and v.kind == "row":
-            return False  # the memory of a slice has no other shape
-        return v.op in VIEWS
-
-    def region(self, v: Value) -> Region:
-        """Of what value `v` is a view, and which part it sees."""
-        if not self.is_view(v) or v.kind != "row":
-            return Region(v)
-        inner = self.region(v.args[0])
-        cut = columns(v.static["index"]) if v.op == "getitem" else None
-        if cut and not inner.chain:
-            start = inner.lo or 0
-            return Region(inner.base, start + cut[0], start + cut[1])
-        lo, hi = inner.lo, inner.hi
-        return Region(inner.base, lo, hi, inner.chain + view_text(v))
-
     def is_placed(self, v: Value) -> bool:
         """True if a row value has a spot, its own or that of what it is a view of."""
-        return id(self.region(v).base) in self.spots
+        return id(region(v).base) in self.spots
 
     def spot(self, v: Value) -> Spot:
         """Where a row value can be found."""
-        r = self.region(v)
-        s = self.spots[id(r.base)]
-        start = s.lo or 0
-        lo, hi = (s.lo, s.hi) if r.lo is None or r.hi is None else (start + r.lo, start + r.hi)
-        return Spot(s.buffer, s.which, lo, hi, s.chain + r.chain)
+        r = region(v)
+        return self.spots[id(r.base)].seen(r)
 
     def find_readers(self) -> None:
         """Note every reading of every value; outputs are read at the end, and what backward reads stays."""
-        end = len(self.order)
-        turn = next((k for k, (way, _, _) in enumerate(self.order) if way == "back"), end)
-        for k, (_, _, v) in enumerate(self.order):
-            if self.is_view(v) and v.kind == "row":
-                continue
-            for a in v.args:
-                if isinstance(a, Value) and a.kind in ("row", "fold", "turned", "stacked"):
-                    self.read(a, k, v)
-        for y in self.plan.step.ys:
-            self.read(y, NEVER, y)
-        if self.plan.backward and self.plan.step.d_x is not None:
-            self.read(self.plan.step.d_x, NEVER, self.plan.step.d_x)
-        seeds = {id(d) for d in (*self.plan.step.d_ys, *self.plan.step.d_nexts)}
+        step, plan = self.plan.step, self.plan
+        for k, v in enumerate(self.order):
+            if v.kind != "row" or not is_view(v):
+                for a in v.inputs():
+                    self.read(a, k)
+        for v in [*step.ys, step.d_x]:
+            if v is not None:
+                self.read(v, NEVER)
+        turn = sum(len(values) for name, values in plan.parts.items() if name.startswith("forward"))
+        brief = {id(d) for d in (*step.d_ys, *step.d_nexts)}
         for reads in self.readers.values():
             base = reads[0][1].base
-            if (
-                id(base) not in seeds
-                and self.at.get(id(base), -1) < turn
-                and any(k >= turn for k, _, _ in reads)
-            ):
-                reads.append((NEVER, Region(base), base))
+            ahead = self.at.get(id(base), -1) < turn and id(base) not in brief
+            if ahead and any(k >= turn for k, _ in reads):
+                reads.append((NEVER, Region(base)))
 
-    def read(self, v: Value, k: int, reader: Value) -> None:
-        """Note that `reader` reads `v` at position k."""
-        if v.kind in ("turned", "fold", "stacked"):
-            for a in v.args:
-                if isinstance(a, Value):
-                    self.read(a, k, reader)
-            return
-        r = self.region(v)
-        self.readers.setdefault(id(r.base), []).append((k, r, reader))
+    def read(self, v: Value, k: int) -> None:
+        """Note that `v` is read at position k."""
+        if v.kind == "row":
+            r = region(v)
+            self.readers.setdefault(id(r.base), []).append((k, r))
+        elif v.kind in ("turned", "fold"):
+            self.read(v.args[0], k)
 
     def part(self, v: Value) -> str:
         """Where a value is computed."""
@@ -138,10 +104,9 @@ class Storage:
     def needs_all(self, v: Value, home: str = "") -> bool:
         """True if something outside of its own loop reads the value."""
         home = home or self.part(v)
-        if not home.endswith("loop"):
-            return True
-        return any(
-            k == NEVER or self.part(self.order[k][2]) != home for k, _, _ in self.readers.get(id(v), [])
+        reads = self.readers.get(id(v), [])
+        return not home.endswith("loop") or any(
+            k == NEVER or self.part(self.order[k]) != home for k, _ in reads
         )
 
     def direct(self, v: Value) -> bool:
@@ -151,107 +116,89 @@ class Storage:
 
     # --- states
 
-    def prepare_states(self) -> None:
+    def carry_states(self) -> None:
         """See that every next state, and every gradient carried on, is computed by the loop for it alone."""
         step, plan = self.plan.step, self.plan
-        for way, befores, afters in (
-            ("forward", step.states, step.nexts),
-            ("back", step.d_nexts, step.d_states),
-        ):
-            if way == "back" and not plan.backward:
-                continue
-            loop = plan.parts[f"{way} loop"]
+        ways = (("forward", step.states, step.nexts), ("back", step.d_nexts, step.d_states))
+        for way, befores, afters in ways:
             seen: set[int] = set()
             for k, (before, after) in enumerate(zip(befores, afters)):
                 if before is None:
                     continue
                 if after is not None and after is not before:
-                    own = (
-                        plan.part.get(id(after)) == f"{way} loop"
-                        and not self.is_view(after)
-                        and id(after) not in seen
-                    )
-                    if not own:
-                        after = self.copy_of(after, way, loop)
-                        afters[k] = after
+                    own = plan.part.get(id(after)) == f"{way} loop" and not is_view(after)
+                    if not own or id(after) in seen:
+                        after = afters[k] = self.copy_of(after, way)
+                        plan.parts[f"{way} loop"].append(after)
                     seen.add(id(after))
                 self.carry[way].append((before, after))
         if not self.last:
-            self.save_states("forward", plan.parts["forward loop"])
-        if plan.backward:
-            self.save_states("back", plan.parts["back loop"])
+            self.save_states("forward")
+        self.save_states("back")
 
-    def copy_of(self, v: Value, way: str, loop: list[Value], first: bool = False) -> Value:
-        """A copy of a value, made in the loop."""
-        twin = Value("copy", (v,), {}, v.shape, v.dtype, "row")
-        twin.name = v.name
-        loop.insert(0, twin) if first else loop.append(twin)
+    def copy_of(self, v: Value, way: str) -> Value:
+        """A copy of a value, to be made in the loop."""
+        twin = Value("copy", (v,), {}, v.shape, v.dtype, "row", v.name)
         self.plan.part[id(twin)] = f"{way} loop"
         return twin
 
-    def save_states(self, way: str, loop: list[Value]) -> None:
+    def save_states(self, way: str) -> None:
         """What the loop writes over at each step, but something outside of it reads, is copied."""
-        plan = self.plan
-        parts = plan.parts.values()
+        plan, step, loop = self.plan, self.plan.step, self.plan.parts[f"{way} loop"]
+        values = [v for values in plan.parts.values() for v in values]
+        inside = {*map(id, loop)}
         for state, _ in self.carry[way]:
-            looks = [
-                v
-                for values in parts
-                for v in values
-                if v.kind == "row" and self.is_view(v) and self.region(v).base is state
-            ]
+            looks = [v for v in values if v.kind == "row" and is_view(v) and region(v).base is state]
             seen = {id(state), *map(id, looks)}
-            outside = [
-                v
-                for values in parts
-                if values is not loop
-                for v in values
-                if any(id(a) in seen for a in v.args)
-            ]
-            results = [*plan.step.ys, plan.step.d_x]
-            if any(v not in looks for v in outside) or any(id(r) in seen for r in results):
-                twin = self.copy_of(state, way, loop, first=True)
+            outside = [v for v in values if id(v) not in inside and any(id(a) in seen for a in v.args)]
+            if any(v not in looks for v in outside) or any(id(v) in seen for v in (*step.ys, step.d_x)):
+                twin = self.copy_of(state, way)
+                loop.insert(0, twin)
                 for v in [*looks, *outside]:
                     v.args = tuple(twin if a is state else a for a in v.args)
-                plan.step.ys = [twin if y is state else y for y in plan.step.ys]
-                plan.step.d_x = twin if plan.step.d_x is state else plan.step.d_x
+                step.ys = [twin if y is state else y for y in step.ys]
+                step.d_x = twin if step.d_x is state else step.d_x
 
     def place_states(self) -> None:
         """Buffers for states and carried gradients."""
-        for way in ("forward", "back"):
-            for before, after in self.carry[way]:
-                reads = self.readers.get(id(before), [])
+        for way, pairs in self.carry.items():
+            for before, after in pairs:
+                stays = after is None or after is before
+                all_after = after is not None and not stays and self.needs_all(after)
                 outside = self.needs_all(before, f"{way} loop")
-                all_after = after is not None and after is not before and self.needs_all(after)
-                history = self.last and way == "forward" and after is not before and (outside or all_after)
-                if after is before and outside and way == "forward":
-                    history = self.last
+                history = self.last and way == "forward" and (outside or all_after)
                 buffer = self.new(before, "history" if history else "live", way)
                 self.take(before, Spot(buffer, "in" if history else ""))
-                if after is None or after is before:
-                    if history or (after is None and way == "back"):
-                        self.ends[way].append((after, Spot(buffer, "next" if history else "")))
-                    continue
-                k = self.at[id(after)]
-                late = any(
-                    r > k or (r == k and not self.may_overlap(after, region)) for r, region, _ in reads
-                )
-                if history or (not late and not self.needs_all(after)):
-                    self.take(after, Spot(buffer, "next" if history else ""))
-                else:
-                    self.ends[way].append((after, Spot(buffer)))
+                target = Spot(buffer, "next" if history else "")
+                if after is None or (stays and history):
+                    self.ends[way].append((after, target))
+                elif not stays:
+                    if history or not (all_after or self.is_read_after(before, after)):
+                        self.take(after, target)
+                    else:
+                        self.ends[way].append((after, target))
 
-    def may_overlap(self, v: Value, region: Region) -> bool:
-        """True if `v` may be written over what it reads: elementwise, number by number."""
-        return v.op in IN_PLACE and region.lo is None and not region.chain and region.base.shape == v.shape
+    def is_read_after(self, before: Value, after: Value) -> bool:
+        """True if `after`, written over `before`, would destroy what is still read."""
+        k = self.at[id(after)]
+        whole = after.op in IN_PLACE and before.shape == after.shape  # number by number
+        reads = self.readers.get(id(before), [])
+        return any(r > k or (r == k and not (whole and seen == Region(before))) for r, seen in reads)
 
     # --- memory for the rest
 
+    def buffer_for(self, v: Value, scope: str, way: str) -> Buffer:
+        """A buffer in the form of `v`."""
+        return Buffer(tuple(v.shape[1:]), v.dtype, scope, way)
+
     def new(self, v: Value, scope: str, way: str) -> Buffer:
-        """A new buffer in the form of `v`."""
-        buffer = Buffer(tuple(v.shape[1:]), v.dtype, scope, way)
-        self.buffers.append(buffer)
-        return buffer
+        """A new buffer of the workspace."""
+        self.buffers.append(self.buffer_for(v, scope, way))
+        return self.buffers[-1]
+
+    def new_for(self, v: Value) -> Buffer:
+        """A new buffer for a value: of every step, if something outside of its loop reads it."""
+        return self.new(v, "all" if self.needs_all(v) else "step", self.part(v).split()[0])
 
     def take(self, v: Value, spot: Spot) -> None:
         """Let `v` live at `spot`."""
@@ -262,130 +209,90 @@ class Storage:
 
     def designate(self) -> None:
         """Write parts of a larger value into its slices, and what leads up to a fixed place, there."""
-        for way, part, v in self.order:
+        for v in self.order:
             if (
                 v.op in ("place", "cat")
                 and v.kind == "row"
-                and id(v) not in self.spots
+                and not self.is_placed(v)
                 and (cuts := slices_of(v))
             ):
-                buffer = self.new(v, "all" if self.needs_all(v) else "step", way)
+                buffer = self.new_for(v)
                 buffer.reserved = True
                 buffer.zeros = sum(hi - lo for lo, hi in cuts) < v.shape[1]
                 self.take(v, Spot(buffer))
                 for piece, (lo, hi) in zip(v.args, cuts):
-                    home = f"{way} {part}"
-                    own = isinstance(piece, Value) and piece.kind == "row" and self.part(piece) == home
-                    if (
-                        own
-                        and not self.is_view(piece)
-                        and id(piece) not in self.spots
-                        and piece.op not in ("place", "cat")
-                    ):
+                    if self.is_open(piece, v):
                         self.take(piece, Spot(buffer, "", lo, hi))
-        for _, _, v in reversed(self.order):
+        for v in reversed(self.order):
             if id(v) in self.spots and v.op in IN_PLACE:
                 self.lead_up(v, self.spots[id(v)])
 
+    def is_open(self, a: Value, v: Value) -> bool:
+        """True if `a`, made in the same part as `v`, may be written wherever `v` wants it."""
+        own = isinstance(a, Value) and a.kind == "row" and self.part(a) == self.part(v) and not is_view(a)
+        return own and id(a) not in self.spots and a.op not in ("place", "cat")
+
     def lead_up(self, v: Value, spot: Spot) -> None:
         """Let the newest argument that serves `v` alone be written where `v` will be."""
-        if spot.buffer.scope == "live":
-            return
-        for a in sorted((a for a in v.args if isinstance(a, Value)), key=lambda a: -self.at.get(id(a), -1)):
-            alone = (
-                a.kind == "row"
-                and a.shape == v.shape
-                and a.dtype == v.dtype
-                and len(self.readers.get(id(a), [])) == 1
-            )
-            if (
-                alone
-                and self.part(a) == self.part(v)
-                and not self.is_view(a)
-                and id(a) not in self.spots
-                and a.op not in ("place", "cat")
-            ):
-                self.take(a, spot)
-                return
+        alike = [a for a in v.inputs() if self.is_open(a, v) and a.shape == v.shape and a.dtype == v.dtype]
+        alone = [a for a in alike if len(self.readers[id(a)]) == 1]
+        if alone and spot.buffer.scope != "live":
+            self.take(max(alone, key=lambda a: self.at[id(a)]), spot)
 
-    def settle(self, k: int, way: str, part: str, v: Value) -> None:
+    def settle(self, k: int, v: Value) -> None:
         """Find memory for `v`: over an argument not needed any more, in free scratch, or in a new buffer."""
+        way, in_loop, needs_all = self.part(v).split()[0], self.part(v).endswith("loop"), self.needs_all(v)
         if v.op in IN_PLACE:
-            spots = []
-            for a in v.args:
-                if isinstance(a, Value) and a.kind == "row" and a.shape == v.shape and a.dtype == v.dtype:
-                    base = self.region(a).base
-                    if id(base) in self.spots:
-                        spots.append(self.spot(a))
-            spots = [
-                s
-                for s in spots
-                if s.buffer.way == way and s.buffer.scope != "history" and not s.chain and self.free(s, k, v)
-            ]
-            if part == "loop" or all(s.buffer.scope == "all" for s in spots):
-                for s in sorted(spots, key=lambda s: s.buffer.scope != "all"):
-                    if s.buffer.scope != "live" or not (self.needs_all(v) or id(v) in self.carried):
-                        self.take(v, s)
-                        return
-        if part == "loop" and not self.needs_all(v):
-            for buffer in self.buffers:
-                same = buffer.scope == "step" and buffer.way == way and not buffer.reserved
-                if (
-                    same
-                    and buffer.tail == tuple(v.shape[1:])
-                    and buffer.dtype == v.dtype
-                    and self.free(Spot(buffer), k, None)
-                ):
-                    self.take(v, Spot(buffer))
+            alike = [a for a in v.inputs() if a.kind == "row" and a.shape == v.shape and a.dtype == v.dtype]
+            for s in sorted(map(self.spot, alike), key=lambda s: s.buffer.scope != "all"):
+                own = s.buffer.way == way and s.buffer.scope != "history" and not s.chain
+                brief = s.buffer.scope == "live" and (needs_all or id(v) in self.carried)
+                if own and not brief and self.free(s, k, v):
+                    self.take(v, s)
                     return
-        self.take(v, Spot(self.new(v, "all" if self.needs_all(v) else "step", way)))
+        for b in self.buffers if in_loop and not needs_all else []:
+            scratch = b.scope == "step" and b.way == way and not b.reserved
+            alike = b.tail == tuple(v.shape[1:]) and b.dtype == v.dtype
+            if scratch and alike and self.free(Spot(b), k, None):
+                self.take(v, Spot(b))
+                return
+        self.take(v, Spot(self.new_for(v)))
 
     def free(self, spot: Spot, k: int, v: Value | None) -> bool:
         """True if nothing at `spot` is read after position k (or at k, but by an elementwise `v`)."""
         last = NEVER
         if v is not None and id(v) not in self.carried:
-            last = max((r for r, _, _ in self.readers.get(id(v), [])), default=k)
+            last = max((r for r, _ in self.readers.get(id(v), [])), default=k)
         for w, held in spot.buffer.holds:
             made = self.at.get(id(w), -1)
             if held.overlaps(spot) and (last >= made if made > k else id(w) in self.carried):
                 return False
-            for position, region, _ in self.readers.get(id(w), []) if made <= k else []:
-                lo = held.lo if region.lo is None else (held.lo or 0) + region.lo
-                hi = held.hi if region.hi is None else (held.lo or 0) + (region.hi or 0)
-                seen = Spot(held.buffer, held.which, lo, hi, region.chain)
-                if position < k or not seen.overlaps(spot):
-                    continue
-                if (
-                    position > k
-                    or v is None
-                    or (seen.lo, seen.hi, seen.chain) != (spot.lo, spot.hi, spot.chain)
-                ):
+            for position, r in self.readers.get(id(w), []) if made <= k else []:
+                seen = held.seen(r)
+                now = position == k and v is not None and seen == spot
+                if position >= k and not now and seen.overlaps(spot):
                     return False
         return True
 
     # --- names
 
-    def name_states(self) -> None:
+    def name_values(self) -> None:
         """Names for carried gradients, and for values that are one function of a named one."""
         step = self.plan.step
-        for k, (state, d) in enumerate(zip(step.states, step.d_nexts or [None] * len(step.states))):
+        for k, state in enumerate(step.states):
             state.name = state.name or f"s{k}"
+        for state, d in zip(step.states, step.d_nexts):
             if d is not None:
                 d.name = f"d_{state.name}"
         for v in step.values:
-            if (
-                not v.name
-                and len(v.args) == 1
-                and isinstance(v.args[0], Value)
-                and v.args[0].name
-                and v.op in ELEMENTWISE - {"neg", "cast"}
-            ):
-                v.name = f"{v.op}_{v.args[0].name}"
+            if not v.name and len(v.args) == 1 and v.op in ELEMENTWISE - {"neg", "cast"}:
+                of = v.inputs()[0].name
+                v.name = f"{v.op}_{of}" if of else ""
 
     def name_buffers(self) -> None:
         """Name each buffer after the value it was made for, or the last one written to it."""
         taken: set[str] = set()
         for buffer in self.buffers:
-            whole = [v.name for v, s in buffer.holds if v.name and s.lo is None]
-            name = (whole or [v.name for v, _ in buffer.holds if v.name] or ["u"])[0]
-            buffer.name = fresh(name, taken)
+            named = [(v.name, s) for v, s in buffer.holds if v.name]
+            whole = [name for name, s in named if s.lo is None]
+            buffer.name = fresh((whole or [name for name, _ in named] or ["u"])[0], taken)
