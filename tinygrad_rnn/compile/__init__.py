@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from ..autograd.gradmode import mode
-from ..nn.cells import Cell
-from ..nn.loop import unroll
+from ..nn.cells import Cell, each
+from ..nn.loop import tensors_in, unroll
 from ..nn.module import Module
 from ..nn.recurrent import Recurrent
 from ..tensor import Tensor
-from .program import Call, Program, run_forward, run_recorded
+from .program import Call, Program, run
 from .symbols import Untraceable
-from .trace import flat, members, unflat
+from .trace import members
 
 __all__ = ["compile"]
 
@@ -78,24 +78,27 @@ class Programs:
         self.lock = threading.RLock()
 
     def of(
-        self,
-        cell: Cell,
-        data: Tensor,
-        sizes: Sequence[int],
-        state: Any,
-        reverse: bool,
-        tensors: dict[str, Tensor],
+        self, cell: Cell, data: Tensor, sizes: Any, state: Any, reverse: bool, tensors: dict[str, Tensor]
     ) -> Program | None:
         """The program for a call; None if it has to run eagerly."""
-        leaves = flat(state)
+        leaves = tensors_in(state)
+        B, dense = len(leaves[0]), sizes[-1] == len(leaves[0])
         asked = mode.enabled and any(t.requires_grad for t in (data, *leaves, *tensors.values()))
-        dense = len(sizes) == 0 or sizes[-1] == len(leaves[0]) == sizes[0]
-        key = (
-            type(cell), plain_state(cell), reverse, dense, len(leaves[0]) if dense else 0,
-            asked, bool(asked and data.requires_grad),
-            (data.shape[1:], data.dtype), tuple((s.shape[1:], s.dtype) for s in leaves), type(state),
-            tuple((path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()),
-        )  # fmt: skip
+        depends = {
+            "cell": type(cell),
+            "attributes": plain_state(cell),
+            "direction": reverse,
+            "dense or ragged": dense,
+            "batch size": B if dense else 0,
+            "gradients": asked,
+            "gradient of x": asked and data.requires_grad,
+            "input": (data.shape[1:], data.dtype),
+            "states": (type(state), *((s.shape[1:], s.dtype) for s in leaves)),
+            "parameters": tuple(
+                (path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()
+            ),
+        }
+        key = tuple(depends.items())
         with self.lock:
             if key not in self.found:
                 self.reasons[key] = self.why(key)
@@ -135,21 +138,8 @@ class Programs:
         """What is new about a key."""
         if not self.found:
             return "first call"
-        names = (
-            "cell",
-            "attributes",
-            "direction",
-            "dense or ragged",
-            "batch size",
-            "gradients",
-            "gradient of x",
-            "input",
-            "states",
-            "states",
-            "parameters",
-        )
         nearest = max(self.found, key=lambda k: sum(a == b for a, b in zip(k, key)))
-        return "new " + ", ".join(dict.fromkeys(n for n, a, b in zip(names, nearest, key) if a != b))
+        return "new " + ", ".join(name for (name, a), (_, b) in zip(nearest, key) if a != b)
 
 
 class Compiled(Recurrent):
@@ -161,30 +151,16 @@ class Compiled(Recurrent):
         self, cell: Cell, data: Tensor, sizes: Sequence[int], state: Any = None, reverse: bool = False
     ) -> tuple[Any, Any]:
         """The time loop: compiled if it can be, else eager."""
-        plain = mode.anomaly is False and len(sizes) and sizes[-1] and sizes[0] and data.dtype.kind != "c"
-        if not plain:
-            return unroll(cell, data, sizes, state, reverse)
-        tensors = members(cell)
-        program = self._programs.of(cell, data, sizes, state, reverse, tensors)
+        program, tensors = None, members(cell)
+        if mode.anomaly is False and len(sizes) and sizes[-1] and data.dtype.kind != "c":
+            program = self._programs.of(cell, data, sizes, state, reverse, tensors)
         if program is None:
             return unroll(cell, data, sizes, state, reverse)
-        inputs = [data, *flat(state), *(tensors[path] for path in program.names)]
-        call = Call(
-            program=program,
-            cell=cell,
-            sizes=sizes,
-            reverse=reverse,
-            state=unflat(state, iter([None] * len(flat(state)))),
-            B=len(flat(state)[0]),
-        )
-        if program.backward:
-            found = run_recorded(call, inputs)
-        else:
-            lease, arrays = run_forward(call, [t.array for t in inputs])
-            lease.end()
-            found = [Tensor(a) for a in arrays]
-        n = program.y_count
-        return unflat(program.step.y_tree, iter(found[:n])), unflat(program.step.state_tree, iter(found[n:]))
+        leaves = tensors_in(state)
+        inputs = [data, *leaves, *(tensors[path] for path in program.paths)]
+        found = iter(run(Call(program, cell, sizes, reverse, len(leaves[0])), inputs))
+        y = each(lambda _: next(found), program.step.y_tree)
+        return y, each(lambda _: next(found), program.step.state_tree)
 
     def _made(self) -> list[Program]:
         return [p for p in self._programs.found.values() if isinstance(p, Program)]
@@ -209,17 +185,15 @@ class Compiled(Recurrent):
                 lines.append(f"eager: {p}")
                 continue
             layout = "features first (T, K, B)" if p.last else "packed rows (N, K)"
-            way = "forward and backward" if p.backward else "forward"
-            lines.append(
-                f"{p.name[1:-1]}: {way}, {layout}, {p.seconds * 1000:.0f} ms; {self._programs.reasons[key]}"
-            )
+            way, ms = "forward and backward" if p.backward else "forward", p.seconds * 1000
+            lines.append(f"{p.name[1:-1]}: {way}, {layout}, {ms:.0f} ms; {self._programs.reasons[key]}")
             for shape, idle in p.memory.idle.items():
-                for w in idle[:1]:
-                    lines.append(f"  buffers for {shape}:")
-                    lines += [
-                        f"    {name:12} {a.shape!s:20} {a.dtype}  {a.nbytes:,} bytes"
-                        for name, a in p.buffers(w).items()
-                    ]
+                buffers = p.buffers(idle[0]) if idle else {}
+                lines += [f"  buffers for {shape}:"] * bool(buffers)
+                lines += [
+                    f"    {name:12} {a.shape!s:20} {a.dtype}  {a.nbytes:,} bytes"
+                    for name, a in buffers.items()
+                ]
         return "\n".join(lines)
 
 

@@ -22,104 +22,96 @@ from typing import Any
 from ..autograd.primitive import user_line
 from .symbols import Untraceable, Value
 
-ELEMENTWISE = set(
-    "neg abs exp expm1 log log1p log2 sqrt sin cos tanh sigmoid relu erf sign floor ceil round "
-    "add sub mul div remainder floor_divide pow maximum minimum logaddexp where monomial cast "
-    "negative absolute subtract multiply divide power equal not_equal less less_equal greater "
-    "greater_equal logical_and logical_or logical_xor logical_not isnan isinf isfinite invert "
-    "bitwise_and bitwise_or bitwise_xor".split()
+SAME_NAME = (
+    "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum "
+    "logaddexp negative absolute subtract multiply divide power equal not_equal less less_equal greater "
+    "greater_equal logical_and logical_or logical_xor logical_not isnan isinf isfinite invert bitwise_and "
+    "bitwise_or bitwise_xor"
 )
+OTHER_NAME = "neg:negative abs:absolute round:rint sub:subtract mul:multiply div:divide pow:power"
+UFUNCS = {name: name for name in SAME_NAME.split()} | dict(pair.split(":") for pair in OTHER_NAME.split())
+ELEMENTWISE = {*UFUNCS, "sigmoid", "relu", "erf", "where", "monomial", "cast"}
 LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul".split())
 
 
 def kind_of(rows: int, op: str, values: list[Value], static: dict[str, Any], shape: tuple[int, ...]) -> str:
     """The kind of a new value; Untraceable if the operation mixes rows."""
     kinds = {v.kind for v in values}
-    leads = shape[:1] == (rows,) and rows not in shape[1:]
     if kinds <= {"const"}:
-        if rows in shape and not (op == "expand" and leads):
-            raise mixes(op, values)
-        return "row" if rows in shape else "const"
-    if "reduced" in kinds:
+        kind = "const" if rows not in shape else "row" if op == "expand" and is_row(shape, rows) else ""
+    elif "reduced" in kinds:
         factors = [v.kind for v in values] if op in ("mul", "div", "matmul") else []
-        if (
-            op not in LINEAR
-            or not kinds <= {"const", "reduced"}
-            or rows in shape
-            or factors.count("reduced") > 1
-        ):
-            raise mixes(op, values)
-        return "reduced"
+        linear = op in LINEAR and kinds <= {"const", "reduced"} and factors.count("reduced") <= 1
+        kind = "reduced" if linear and rows not in shape else ""
+    else:
+        kind = kind_of_rows(rows, op, values, static, shape)
+    if kind:
+        return kind
+    shapes = " and ".join(str(v.shape) for v in values)
+    raise Untraceable(
+        f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own), at {user_line()}"
+    )
+
+
+def is_row(shape: tuple[int, ...], rows: int) -> bool:
+    """True if the sequences are dimension 0, and no other."""
+    return shape[:1] == (rows,) and rows not in shape[1:]
+
+
+def kind_of_rows(rows: int, op: str, values: list[Value], static: Any, shape: tuple[int, ...]) -> str:
+    """The kind of what is made of rows; "" if they may be mixed."""
+    kinds, leads = {v.kind for v in values}, is_row(shape, rows)
+    axes = axes_in(static, values) if op in ("sum", "cat") else ()
     if op == "matmul":
-        return product_kind(values, leads)
-    if op == "einsum":
-        return einsum_kind(values, static, leads)
-    if op == "sum" and 0 in axes_in(static, values) and kinds <= {"row", "fold"}:
+        return product_kind(values[0], values[1], leads)
+    if op == "sum" and 0 in axes and kinds <= {"row", "fold"}:
         return "reduced"
-    if op == "cat" and axes_in(static, values) == (0,) and kinds == {"row"}:
+    if op == "cat" and axes == (0,) and kinds == {"row"}:
         return "stacked"
     if op == "permute" and len(shape) == 2 and kinds <= {"row", "fold", "stacked"}:
         return "turned"
-    if op == "reshape" and kinds == {"row"} and not leads and fold_of(values[0], rows, shape):
+    if op == "reshape" and kinds == {"row"} and not leads and folds(values[0], rows, shape):
         return "fold"
-    if kinds <= {"row", "const"} and leads and keeps_rows(op, values, static, shape):
-        return "row"
-    raise mixes(op, values)
+    return "row" if kinds <= {"row", "const"} and leads and keeps_rows(op, values, static, shape) else ""
 
 
-def product_kind(values: list[Value], leads: bool) -> str:
-    """The kind of a product."""
-    a, b = values
+def product_kind(a: Value, b: Value, leads: bool) -> str:
+    """The kind of a product; "split" for one of stacks, which is a sum of products."""
     if a.kind == "turned" and b.kind in ("row", "fold", "stacked") and len(b.shape) == 2:
-        stacks = (a.args[0].kind == "stacked") + (b.kind == "stacked")
-        if stacks == 1 or (stacks and [x.shape[0] for x in a.args[0].args] != [x.shape[0] for x in b.args]):
-            raise mixes("matmul", values)
-        return "split" if stacks else "reduced"
-    batched = len(a.shape) >= 3 and len(a.shape) == len(b.shape)
-    if (
-        leads
-        and a.kind == "row"
-        and ((b.kind == "const" and len(b.shape) <= 2 and len(a.shape) > 1) or (b.kind == "row" and batched))
-    ):
-        return "row"
-    raise mixes("matmul", values)
-
-
-def einsum_kind(values: list[Value], static: dict[str, Any], leads: bool) -> str:
-    """The kind of an einsum: the letter of the rows must be one, and must stand first."""
-    letters = {t[:1] for t, v in zip(static["terms"], values) if v.kind == "row"}
-    others = "".join(t[1:] if v.kind == "row" else t for t, v in zip(static["terms"], values))
-    letter = next(iter(letters))
-    if len(letters) == 1 and letter not in others and {v.kind for v in values} <= {"row", "const"}:
-        if letter not in static["out"]:
+        stacks = [v for v in (a.args[0], b) if v.kind == "stacked"]
+        if not stacks:
             return "reduced"
-        if static["out"][0] == letter and leads:
-            return "row"
-    raise mixes("einsum", values)
+        sizes = [[part.shape[0] for part in stack.args] for stack in stacks]
+        return "split" if len(stacks) == 2 and sizes[0] == sizes[1] else ""
+    by_const = b.kind == "const" and len(b.shape) <= 2 and len(a.shape) > 1
+    by_row = b.kind == "row" and len(a.shape) == len(b.shape) >= 3
+    return "row" if leads and a.kind == "row" and (by_const or by_row) else ""
 
 
 def keeps_rows(op: str, values: list[Value], static: dict[str, Any], shape: tuple[int, ...]) -> bool:
     """True if row i of the result is made of row i of the inputs."""
-    if op in ELEMENTWISE:
+    n = len(shape)
+    if op in ELEMENTWISE:  # what has the dimension of the rows is rows, or has one for all
         return all(
-            len(v.shape) == len(shape) if v.kind == "row" else len(v.shape) < len(shape) or v.shape[0] == 1
-            for v in values
+            len(v.shape) == n if v.kind == "row" else len(v.shape) < n or v.shape[0] == 1 for v in values
         )
     if op in ("sum", "amax", "prod", "cumsum", "cat", "stack"):
         return 0 not in axes_in(static, values, op == "stack")
-    if op in ("reshape", "expand"):
-        return len(values[0].shape) == len(shape) or op == "reshape"
     if op == "permute":
         return bool(static["axes"][0] == 0)
     if op == "getitem":
         return whole_rows(static["index"], len(values[0].shape))
-    if op == "place":
-        return all(whole_rows(i, len(shape)) for i in static["indices"]) and all(
-            v.kind == "row" for v in values
-        )
-    if op == "put":
-        return whole_rows(static["index"], len(shape)) and values[0].kind == "row"
-    return False
+    if op in ("place", "put"):
+        indices = static["indices"] if op == "place" else [static["index"]]
+        parts = values if op == "place" else values[:1]
+        return all(whole_rows(i, n) for i in indices) and all(v.kind == "row" for v in parts)
+    return op == "reshape" or (op == "expand" and len(values[0].shape) == n)
+
+
+def folds(value: Value, rows: int, shape: tuple[int, ...]) -> bool:
+    """True if `shape` makes several rows of each."""
+    inner = value.shape
+    return any(shape == (rows * math.prod(inner[1:j]), *inner[j:]) for j in range(1, len(inner)))
 
 
 def whole_rows(index: Any, ndim: int) -> bool:
@@ -130,21 +122,6 @@ def whole_rows(index: Any, ndim: int) -> bool:
     return bool(index) and is_whole(index[0])
 
 
-def fold_of(value: Value, rows: int, shape: tuple[int, ...]) -> bool:
-    """True if `shape` makes several rows of each."""
-    return any(
-        shape == (rows * math.prod(value.shape[1:j]), *value.shape[j:]) for j in range(1, len(value.shape))
-    )
-
-
-def mixes(op: str, values: list[Value]) -> Untraceable:
-    """The error for an operation between rows, or one of which that is not known."""
-    shapes = " and ".join(str(v.shape) for v in values)
-    return Untraceable(
-        f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own), at {user_line()}"
-    )
-
-
 def axes_in(static: dict[str, Any], values: Sequence[Any], more: int = 0) -> tuple[int, ...]:
     """The dimensions that an operation names, counted from the front (`more`: added by the operation)."""
     axis, n = static["axis"], len(values[0].shape) + more
@@ -153,12 +130,9 @@ def axes_in(static: dict[str, Any], values: Sequence[Any], more: int = 0) -> tup
 
 def is_whole(index: Any) -> bool:
     """True for the slice that takes everything."""
-    return (
-        isinstance(index, slice)
-        and index.start in (None, 0)
-        and index.stop is None
-        and index.step in (None, 1)
-    )
+    if not isinstance(index, slice):
+        return False
+    return index.start in (None, 0) and index.stop is None and index.step in (None, 1)
 
 
 def columns(index: Any) -> tuple[int, int] | None:

@@ -12,20 +12,11 @@ import math
 import re
 from typing import Any
 
+from .kinds import UFUNCS
 from .spots import index_text
 from .symbols import Untraceable
 
-NUMPY = {
-    "neg": "negative", "abs": "absolute", "round": "rint", "sub": "subtract", "mul": "multiply",
-    "div": "divide", "pow": "power",
-}  # fmt: skip
-PLAIN = set(
-    "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum "
-    "logaddexp negative absolute subtract multiply divide power equal not_equal less less_equal greater "
-    "greater_equal logical_and logical_or logical_xor logical_not "
-    "isnan isinf isfinite invert bitwise_and bitwise_or bitwise_xor".split()
-)
-NAMES = {*PLAIN, *NUMPY.values(), "dot"}  # functions that sources import by name
+NAMES = {*UFUNCS.values(), "dot"}  # functions that sources import by name
 REDUCTIONS = {"sum": "np.add.reduce", "amax": "np.maximum.reduce", "prod": "np.multiply.reduce"}
 
 SIGMOID = '''
@@ -83,8 +74,8 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
     end = f", out={out}" if out else ""
     put = f"np.copyto({out}, {{}})" if out else "{}"
     joined = ", ".join(args)
-    if op in PLAIN or op in NUMPY:
-        return [f"np.{NUMPY.get(op, op)}({joined}{end})"]
+    if op in UFUNCS:
+        return [f"np.{UFUNCS[op]}({joined}{end})"]
     if op in ("sigmoid", "erf"):
         return [f"{op}({joined}{end})"]
     if op == "monomial":
@@ -98,9 +89,6 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
         return [f"{REDUCTIONS[op]}({args[0]}, axis={axis}, keepdims={static['keepdims']}{end})"]
     if op == "cumsum":
         return [f"np.cumsum({args[0]}, axis={static['axis']}{end})"]
-    if op == "einsum":
-        equation = f"{','.join(static['terms'])}->{static['out']}"
-        return [f"np.einsum({equation!r}, {joined}{end}, optimize={len(args) > 1})"]
     if op == "where" and out:
         return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
     if op == "where":

@@ -1,8 +1,8 @@
 """Program: compiled source that can be run, its memory, and its place in an eager graph.
 
-    program = build(cell, x, state, …)        trace -> plan -> storage -> source -> Python functions
+    program = Program(cell, x, state, …)       trace -> plan -> storage -> source -> Python functions
     w = program.memory.lease(sizes, B)        a set of buffers that nobody else uses now
-    program.run.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
+    program.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
 
 In an eager graph one run of a layer is one node, `UNROLLED`. Its buffers are given back after backward, or
 when the node dies. A second backward through it, or one with `create_graph`, computes anew what it needs.
@@ -14,8 +14,8 @@ import linecache
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from itertools import count
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,15 +25,15 @@ from ..autograd.engine import grad
 from ..autograd.function import attach
 from ..autograd.gradmode import enable_grad, mode
 from ..autograd.primitive import Primitive
-from ..nn.cells import Cell
-from ..nn.loop import unroll
+from ..nn.cells import Cell, each
+from ..nn.loop import tensors_in, unroll
 from ..tensor import Tensor
 from .demo import demo
 from .emit import Emitter
 from .fission import plan
 from .spots import fits_last
 from .storage import Storage
-from .trace import flat, members, trace, twin_of, unflat
+from .trace import members, trace, twin_of
 
 HOIST = 8 * 1024  # bytes of one step's state up to which elementwise work is done for all steps at once
 _number = count(1)
@@ -88,29 +88,24 @@ class Program:
 
     def __init__(self, cell: Cell, x: Tensor, state: Any, sizes: Any, reverse: bool, backward: bool) -> None:
         start = time.perf_counter()
-        leaves = flat(state)
-        wants = (bool(x.requires_grad), True)
+        leaves = tensors_in(state)
         B, dense = len(leaves[0]), all(n == len(leaves[0]) for n in sizes)
-        step = self.step = trace(cell, x, state, wants, backward)
-        if not x.requires_grad:
-            step.d_x = None
+        step = self.step = trace(cell, x, state, backward)
         widest = max(s.array[:1].nbytes for s in leaves) * B
         ways = plan(step, backward, widest <= HOIST)
         self.last = dense and fits_last(ways)
-        storage = Storage(ways, self.last)
         title = (type(cell).__doc__ or type(cell).__name__).strip()
-        self.emitter = Emitter(ways, storage, reverse, title)
-        text = self.emitter.source
+        made = Emitter(ways, Storage(ways, self.last), reverse, title)
+        self.source = made.source + "\n\n" + demo(made, x, leaves, members(cell), len(sizes), B)
         self.name = f"<compiled {type(cell).__name__} {next(_number)}>"
-        self.backward, self.y_count = backward, len(step.ys)
-        self.source = text + "\n\n" + demo(self.emitter, x, leaves, members(cell), len(sizes), B)
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)
         space: dict[str, Any] = {"__name__": self.name}
         exec(compile(self.source, self.name, "exec"), space)
-        self.run = SimpleNamespace(**{k: space.get(k) for k in ("forward", "backward", "workspace")})
-        self.memory = Memory(self.run.workspace, self.last)
-        self.brought = [v.data for v in self.emitter.arrays]
-        self.names = list(dict.fromkeys(self.emitter.paths))  # one path for each different tensor
+        self.forward: Any = space["forward"]
+        self.backward: Any = space.get("backward")
+        self.memory = Memory(space["workspace"], self.last)
+        self.brought = [v.data for v in made.arrays]
+        self.paths = made.paths
         self.seconds = time.perf_counter() - start
 
     def buffers(self, w: Any) -> dict[str, Any]:
@@ -118,40 +113,38 @@ class Program:
         return {k: v for k, v in vars(w).items() if isinstance(v, np.ndarray)}
 
 
-class Call(SimpleNamespace):
-    """One run of a layer: the program, the cell, the steps' sizes, the form of the state, its buffers."""
+@dataclass(eq=False)
+class Call:
+    """One run of a layer of B sequences; `sizes`: how many of them each step has."""
 
     program: Program
     cell: Cell
     sizes: Any
     reverse: bool
-    state: Any
     B: int
-    lease: Lease | None
+    lease: Lease | None = None
 
 
-def run_forward(call: Any, arrays: list[Any]) -> tuple[Lease, Any]:
-    """The outputs and last states, as arrays, and the buffers that backward will need."""
-    program = call.program
-    lease = program.memory.lease(call.sizes, call.B)
-    with np.errstate(over="ignore"):
-        return lease, program.run.forward(lease.w, *arrays, *program.brought)
-
-
-def run_recorded(call: Call, inputs: list[Tensor]) -> list[Tensor]:
-    """Outputs, then last states, as results of one node."""
+def run(call: Call, inputs: list[Tensor]) -> list[Tensor]:
+    """Outputs, then last states; if the program has a backward, as results of one node."""
     arrays = [t.array for t in inputs]
-    call.lease, found = run_forward(call, arrays)
-    outputs = [fresh(a) for a in found]
-    attach(UNROLLED, inputs, arrays, {"call": call}, outputs)
+    lease, found = run_forward(call, arrays)
+    outputs = [Tensor(a) for a in found]
+    for tensor in outputs:
+        tensor.memory.shared = False  # nobody else holds its array
+    if call.program.backward:
+        call.lease = lease
+        attach(UNROLLED, inputs, arrays, {"call": call}, outputs)
+    else:
+        lease.end()
     return outputs
 
 
-def fresh(array: Any) -> Tensor:
-    """A tensor of an array that nobody else holds."""
-    tensor = Tensor(array)
-    tensor.memory.shared = False
-    return tensor
+def run_forward(call: Call, arrays: list[Any]) -> tuple[Lease, Any]:
+    """The outputs and last states, as arrays, and the buffers that backward will need."""
+    lease = call.program.memory.lease(call.sizes, call.B)
+    with np.errstate(over="ignore"):
+        return lease, call.program.forward(lease.w, *arrays, *call.program.brought)
 
 
 def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[Any]:
@@ -170,13 +163,11 @@ def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[A
     ]
     weights = inputs[1 + len(step.states) :]
     with np.errstate(over="ignore"):
-        found = iter(program.run.backward(lease.w, *given, inputs[0], *weights, *program.brought))
+        found = iter(program.backward(lease.w, *given, inputs[0], *weights, *program.brought))
     lease.end()
-    shares = [None if step.d_x is None else next(found)]
-    shares += [None if d is None else next(found) for d in step.d_nexts]
+    x_and_states = [None if d is None else next(found) for d in (step.d_x, *step.d_nexts)]
     by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
-    shares += [by_path.get(path) for path in program.names]
-    return kept(shares)
+    return kept([*x_and_states, *(by_path.get(path) for path in program.paths)])
 
 
 def kept(shares: list[Any]) -> list[Any]:
@@ -191,24 +182,19 @@ def kept(shares: list[Any]) -> list[Any]:
 UNROLLED = Primitive("Unrolled", run_forward, [way_back], variadic=True)
 
 
-def eager_gradients(call: Any, inputs: Any, gradients: Any) -> list[Any]:
+def eager_gradients(call: Call, inputs: Any, gradients: Any) -> list[Any]:
     """The same gradients by running the cell eagerly, with a graph of their own."""
-    states = len(flat(call.state))
-    needs = [isinstance(t, Tensor) and t.requires_grad for t in inputs]
     tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in inputs]
     with enable_grad():
-        copies = [t.clone() if need else t for t, need in zip(tensors, needs)]
+        copies = [t.clone() if t.requires_grad else t for t in tensors]
+        rest = iter(copies)
+        data, state = next(rest), each(lambda _: next(rest), call.program.step.state_tree)
         originals = members(call.cell)
-        swapped = {id(originals[path]): c for path, c in zip(call.program.names, copies[1 + states :])}
-        cell = twin_of(call.cell, swapped, {})
-        y, last = unroll(
-            cell, copies[0], call.sizes, unflat(call.state, iter(copies[1 : 1 + states])), call.reverse
-        )
-        pairs = [
-            (o, g) for o, g in zip([*flat(y), *flat(last)], gradients) if g is not None and o.requires_grad
-        ]
-        wanted = [c for c, need in zip(copies, needs) if need]
-        found = iter(
-            grad([o for o, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True)
-        )
-    return [next(found) if need else None for need in needs]
+        swapped = {id(originals[path]): next(rest) for path in call.program.paths}
+        y, last = unroll(twin_of(call.cell, swapped, {}), data, call.sizes, state, call.reverse)
+        given = zip([*tensors_in(y), *tensors_in(last)], gradients)
+        pairs = [(o, g) for o, g in given if g is not None and o.requires_grad]
+        roots, seeds = [o for o, _ in pairs], [g for _, g in pairs]
+        wanted = [c for c, t in zip(copies, tensors) if t.requires_grad]
+        found = iter(grad(roots, wanted, seeds, create_graph=True, allow_unused=True))
+    return [next(found) if t.requires_grad else None for t in tensors]

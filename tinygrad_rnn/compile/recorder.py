@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from ..autograd.gradmode import mode
 from ..autograd.primitive import record, user_line
 from ..tensor import Memory, Tensor
-from .kinds import axes_in, kind_of
+from .kinds import axes_in, is_row, kind_of
 from .symbols import Symbol, Untraceable, Value, dummy, mixture
 
 
@@ -36,16 +37,14 @@ class Trace:
 
     def input(self, name: str, shape: tuple[int, ...], dtype: Any, requires_grad: bool) -> Tensor:
         """A new input of the program, as a tensor."""
-        value = Value(None, (), {}, shape, np.dtype(dtype), "row" if shape[:1] == (self.rows,) else "const")
-        value.name = name
-        self.values.append(value)
-        tensor = self.tensor(value)
+        kind = "row" if shape[:1] == (self.rows,) else "const"
+        tensor = self.tensor(self.added(Value(None, (), {}, shape, np.dtype(dtype), kind, name)))
         tensor.requires_grad = requires_grad
         return tensor
 
     def symbol(self, value: Value) -> Symbol:
         """The symbol of a value."""
-        numbers = mixture(value.shape, value.dtype) if self.real else dummy(value)
+        numbers = mixture(value) if self.real else dummy(value)
         symbol: Symbol = numbers.view(Symbol)
         symbol.value, symbol.trace = value, self
         return symbol
@@ -62,12 +61,13 @@ class Trace:
         """In the place of `apply`: note the operation."""
         self.look_at_names()
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
-        if any(isinstance(x, Tensor) and x.requires_grad and not isinstance(x.array, Symbol) for x in inputs):
+        tracked = [x.array for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+        if not all(isinstance(array, Symbol) for array in tracked):
             raise Untraceable(
                 f"a tensor that requires a gradient does not belong to the cell, at {user_line()}"
             )
         out = self.tensor(self.note(primitive.name, primitive.forward, arrays, static))
-        if mode.enabled and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+        if mode.enabled and tracked:
             record(primitive, inputs, arrays, static, out)
         return out
 
@@ -76,62 +76,44 @@ class Trace:
         if any(isinstance(i, Symbol) for s in static.values() for i in (s if isinstance(s, tuple) else (s,))):
             raise Untraceable(f"{op}: an index depends on data, at {user_line()}")
         args = tuple(self.value_of(x) for x in inputs)
-        key: tuple[Any, ...] = (
-            op,
-            *(id(a) if isinstance(a, Value) else (type(a), a) for a in args),
-            repr(static),
-        )
-        if key in self.known and "array" not in key[-1]:
-            return self.known[key]
-        with np.errstate(all="ignore"):
-            y = forward(*[dummy(a) if isinstance(a, Value) else a for a in args], **static)
-        value = self.known[key] = self.made(op, args, static, np.shape(y), np.asarray(y).dtype)
-        return value
+        same = (id(a) if isinstance(a, Value) else (type(a), a) for a in args)
+        key = (op, *same, repr(static))
+        if key not in self.known or "array" in repr(static):  # whose text may be shortened
+            with np.errstate(all="ignore"):
+                y = forward(*[dummy(a) if isinstance(a, Value) else a for a in args], **static)
+            self.known[key] = self.made(op, args, static, np.shape(y), np.asarray(y).dtype)
+        return self.known[key]
 
     def made(
         self, op: str, args: tuple[Any, ...], static: dict[str, Any], shape: tuple[int, ...], dtype: Any
     ) -> Value:
         """A value that is neither trivial nor mixes rows."""
         values = [a for a in args if isinstance(a, Value)]
-        first = values[0] if values else None
-        if op == "permute" and first is not None:
-            if first.op == "permute":
-                inner = first.static["axes"]
-                return self.made(
-                    op, first.args, {"axes": tuple(inner[i] for i in static["axes"])}, shape, dtype
-                )
-            if tuple(static["axes"]) == tuple(range(len(shape))):
-                return first
-        if op in ("reshape", "expand") and first is not None and first.shape == shape:
-            return first
-        if (
-            op == "cat"
-            and axes_in(static, values) == (0,)
-            and all(v.op == "permute" and v.kind == "turned" for v in values)
-        ):
-            return self.turned_cat([v.args[0] for v in values], shape, dtype)
+        if op == "permute" and values and values[0].op == "permute":
+            axes = tuple(values[0].static["axes"][i] for i in static["axes"])
+            return self.made(op, values[0].args, {"axes": axes}, shape, dtype)
+        still = op == "permute" and tuple(static["axes"]) == tuple(range(len(shape)))
+        if values and (still or (op in ("reshape", "expand") and values[0].shape == shape)):
+            return values[0]
+        if op == "cat" and axes_in(static, values) == (0,) and {v.kind for v in values} == {"turned"}:
+            wide = [v.args[0] for v in values]  # [aᵀ; bᵀ] = [a b]ᵀ
+            sizes = {"axis": 1, "sizes": [v.shape[1] for v in wide]}
+            return self.turned(self.made("cat", tuple(wide), sizes, shape[::-1], dtype))
         kind = kind_of(self.rows, op, values, static, shape)
         if kind == "split":  # [a₁; a₂]ᵀ [g₁; g₂] = a₁ᵀ g₁ + a₂ᵀ g₂
-            return self.split(values, dtype)
-        value = Value(op, args, static, shape, dtype, kind)
+            pairs = zip(values[0].args[0].args, values[1].args)
+            parts = [self.made("matmul", (self.turned(a), g), {}, shape, dtype) for a, g in pairs]
+            return reduce(lambda a, b: self.made("add", (a, b), {}, shape, dtype), parts)
+        return self.added(Value(op, args, static, shape, dtype, kind))
+
+    def turned(self, v: Value) -> Value:
+        """The transpose of a matrix."""
+        return self.made("permute", (v,), {"axes": (1, 0)}, v.shape[::-1], v.dtype)
+
+    def added(self, value: Value) -> Value:
+        """The value, as the newest of the program."""
         self.values.append(value)
         return value
-
-    def turned_cat(self, values: list[Value], shape: tuple[int, ...], dtype: Any) -> Value:
-        """[aᵀ; bᵀ] = [a b]ᵀ"""
-        static = {"axis": 1, "sizes": [v.shape[1] for v in values]}
-        wide = self.made("cat", tuple(values), static, shape[::-1], dtype)
-        return self.made("permute", (wide,), {"axes": (1, 0)}, shape, dtype)
-
-    def split(self, values: list[Value], dtype: Any) -> Value:
-        """The product of two stacks as a sum of products."""
-        total: Any = None
-        for a, g in zip(values[0].args[0].args, values[1].args):
-            turned = self.made("permute", (a,), {"axes": (1, 0)}, a.shape[::-1], dtype)
-            shape = (a.shape[1], g.shape[1])
-            part = self.made("matmul", (turned, g), {}, shape, dtype)
-            total = part if total is None else self.made("add", (total, part), {}, shape, dtype)
-        return total  # type: ignore[no-any-return]
 
     def value_of(self, x: Any) -> Any:
         """A value for an argument; numbers stand for themselves."""
@@ -155,39 +137,37 @@ class Trace:
             return self.kept[id(array)][1]
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise Untraceable(f"an array was computed from values that are not known yet, at {user_line()}")
-        if array.shape == ():
-            self.kept[id(array)] = (array, array.item())
-            return array.item()
         if self.rows in array.shape:
-            first = array.reshape(-1)[0]
-            if array.shape[0] != self.rows or self.rows in array.shape[1:] or (array != first).any():
-                raise Untraceable(
-                    f"an array {array.shape} has a row for each sequence but comes from no input "
-                    f"(random numbers?), at {user_line()}"
-                )
-            one = Value(None, (), {}, (1,) * array.ndim, array.dtype, "const")
-            one.data = np.full((1,) * array.ndim, first)
-            self.values.append(one)
-            return self.made("expand", (one,), {"shape": array.shape}, array.shape, array.dtype)
-        value = Value(None, (), {}, array.shape, array.dtype, "const")
-        value.data = array
-        self.values.append(value)
-        self.kept[id(array)] = (array, value)
-        return value
+            return self.repeated(array)
+        found = array.item() if array.shape == () else self.constant(array)
+        self.kept[id(array)] = (array, found)
+        return found
+
+    def constant(self, array: Any) -> Value:
+        """An array as a value."""
+        return self.added(Value(None, (), {}, array.shape, array.dtype, "const", data=array))
+
+    def repeated(self, array: Any) -> Value:
+        """An array with a row for each sequence: the same number everywhere, or it cannot be known."""
+        first = array.reshape(-1)[:1]
+        if not is_row(array.shape, self.rows) or (array != first).any():
+            raise Untraceable(
+                f"an array {array.shape} has a row for each sequence but comes from no input "
+                f"(random numbers?), at {user_line()}"
+            )
+        one = self.constant(first.reshape((1,) * array.ndim))
+        return self.made("expand", (one,), {"shape": array.shape}, array.shape, array.dtype)
 
     # --- names
 
     def look_at_names(self) -> None:
         """Name values after the variables of `project` and `step` that hold them."""
-        frame = sys._getframe(2)
-        for _ in range(12):
-            if frame is None:
-                break
-            if frame.f_code in self.codes:
-                self.frames[id(frame)] = frame
-                self.name_locals(frame)
-                break
-            frame = frame.f_back  # type: ignore[assignment]
+        frame: Any = sys._getframe(2)
+        while frame is not None and frame.f_code not in self.codes:
+            frame = frame.f_back
+        if frame is not None:
+            self.frames[id(frame)] = frame
+            self.name_locals(frame)
 
     def name_locals(self, frame: Any) -> None:
         """Give the variables of a frame to the values they hold."""

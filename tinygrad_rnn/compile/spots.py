@@ -67,7 +67,7 @@ class Spot(NamedTuple):
 
 
 def is_view(v: Value) -> bool:
-    """True if a value is only another way to look at one. The memory of a slice of rows has no other shape."""
+    """True if a value is only another way to look at one. (A slice of rows cannot be reshaped in place.)"""
     if v.op == "getitem":
         return not is_advanced(v.static["index"])
     return v.op == "permute" or (v.op == "reshape" and v.kind != "row")

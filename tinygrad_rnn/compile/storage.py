@@ -252,8 +252,8 @@ class Storage:
                     return
         for b in self.buffers if in_loop and not needs_all else []:
             scratch = b.scope == "step" and b.way == way and not b.reserved
-            alike = b.tail == tuple(v.shape[1:]) and b.dtype == v.dtype
-            if scratch and alike and self.free(Spot(b), k, None):
+            fits = b.tail == tuple(v.shape[1:]) and b.dtype == v.dtype
+            if scratch and fits and self.free(Spot(b), k, None):
                 self.take(v, Spot(b))
                 return
         self.take(v, Spot(self.new_for(v)))

@@ -63,23 +63,25 @@ class Symbol(np.ndarray[Any, Any]):
         return trace.symbol(trace.note(ufunc.__name__, ufunc, inputs, {}))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        def as_tensors(x: Any) -> Any:
-            if isinstance(x, Symbol):
-                return x.trace.tensor(x.trace.value_of(x))
-            return type(x)(as_tensors(i) for i in x) if isinstance(x, (list, tuple)) else x
-
         if function not in FUNCTIONS or function in OF_VALUES:
             raise Untraceable(f"np.{function.__name__} on values, at {user_line()}")
         return FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
         """The symbol in another dtype."""
-        if np.dtype(dtype) == self.dtype:
+        static = {"dtype": np.dtype(dtype), "was": self.dtype}
+        if static["dtype"] == self.dtype:
             return self
-        cast = lambda x, dtype, was: x.astype(dtype)  # noqa: E731
         return self.trace.symbol(
-            self.trace.note("cast", cast, (self,), {"dtype": np.dtype(dtype), "was": self.dtype})
+            self.trace.note("cast", lambda x, dtype, was: x.astype(dtype), (self,), static)
         )
+
+
+def as_tensors(x: Any) -> Any:
+    """Tensors of symbols, also of those in a list; all else as it is."""
+    if isinstance(x, Symbol):
+        return x.trace.tensor(x.trace.value_of(x))
+    return type(x)(map(as_tensors, x)) if isinstance(x, (list, tuple)) else x
 
 
 def _no_value(name: str) -> Callable[..., Any]:
@@ -94,18 +96,17 @@ def _no_value(name: str) -> Callable[..., Any]:
 
 def _as_tensor(name: str) -> Callable[..., Any]:
     def method(self: Symbol, *args: Any) -> Any:
-        return getattr(self.trace.tensor(self.trace.value_of(self)), name)(*args)
+        return getattr(as_tensors(self), name)(*args)
 
     method.__doc__ = f"`{name}`, noted."
     return method
 
 
 VALUES = "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__"
+METHODS = "swapaxes reshape transpose squeeze sum __getitem__"  # rules call them on values without a gradient
 for _name in VALUES.split():
     setattr(Symbol, _name, _no_value(_name.strip("_")))
-for _name in (
-    "swapaxes reshape transpose squeeze sum __getitem__".split()
-):  # rules call them on values without a gradient
+for _name in METHODS.split():
     setattr(Symbol, _name, _as_tensor(_name))
 
 
@@ -115,11 +116,8 @@ def dummy(value: Value) -> Any:
     return np.broadcast_to(np.asarray(filler, value.dtype), value.shape)
 
 
-def mixture(shape: tuple[int, ...], dtype: Any) -> Any:
+def mixture(value: Value) -> Any:
     """Numbers of both signs, no two rows alike: what is computed from them behind our back is no constant."""
-    numbers = np.sin(np.arange(1, 1 + math.prod(shape)) * 1.7)
-    return (
-        ((numbers > 0.1) if dtype.kind == "b" else numbers * (1 if dtype.kind == "f" else 100))
-        .astype(dtype)
-        .reshape(shape)
-    )
+    numbers = np.sin(np.arange(1, 1 + math.prod(value.shape)) * 1.7).reshape(value.shape)
+    scaled = {"b": numbers > 0.1, "f": numbers}.get(value.dtype.kind, numbers * 100)
+    return scaled.astype(value.dtype)

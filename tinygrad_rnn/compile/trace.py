@@ -23,13 +23,13 @@ from typing import Any
 from ..autograd.contributions import Sum
 from ..autograd.engine import run
 from ..autograd.gradmode import enable_grad, mode, no_grad
-from ..nn.cells import Cell
-from ..nn.loop import advance
+from ..nn.cells import Cell, each
+from ..nn.loop import advance, tensors_in
 from ..nn.module import Module
 from ..random import default_generator
 from ..tensor import Tensor
 from .recorder import Trace
-from .symbols import Symbol, Untraceable, Value
+from .symbols import Untraceable, Value
 
 PRIMES = (13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
@@ -68,19 +68,6 @@ class Step:
         self.d_params = {path: by(d) for path, d in self.d_params.items()}
 
 
-def flat(tree: Any) -> list[Any]:
-    """The leaves of a state."""
-    return [leaf for part in tree for leaf in flat(part)] if isinstance(tree, tuple) else [tree]
-
-
-def unflat(tree: Any, leaves: Any) -> Any:
-    """A state of the form of `tree`, from an iterator over leaves."""
-    if not isinstance(tree, tuple):
-        return next(leaves)
-    parts = [unflat(part, leaves) for part in tree]
-    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-
-
 def members(module: Module, prefix: str = "") -> dict[str, Tensor]:
     """All tensors that a cell has, by path: parameters, buffers, plain attributes and lists of them."""
     found = {}
@@ -112,17 +99,14 @@ def twin_of(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> An
     return memo[id(module)]
 
 
-def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: bool) -> Step:
-    """One step of `cell` on symbols shaped like x (N, ...) and `state`; wants[0]: the gradient of x."""
-    tensors = members(cell)
-    sizes = {n for t in [x, *flat(state), *tensors.values()] for n in t.shape[:1] + t.shape[1:]} | set(
-        x.shape[1:]
-    )
+def trace(cell: Cell, x: Tensor, state: Any, backward: bool) -> Step:
+    """One step of `cell` on symbols shaped like x (N, ...) and `state`; with `backward`, its gradients."""
+    sizes = {n for t in [x, *tensors_in(state), *members(cell).values()] for n in t.shape}
     first, second = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)][:2]
     before = default_generator.get_state()
     try:
-        step = run_step(cell, tensors, x, state, wants, backward, first, True)
-        again = run_step(cell, tensors, x, state, wants, False, second, False)
+        step = run_step(cell, x, state, backward, Trace(first, codes_of(cell), False))
+        again = run_step(cell, x, state, False, Trace(second, codes_of(cell), True))
     finally:
         drawn = default_generator.get_state().array.tobytes() != before.array.tobytes()
         if drawn:
@@ -138,121 +122,107 @@ def trace(cell: Cell, x: Any, state: Any, wants: tuple[bool, ...], backward: boo
     return step
 
 
-def run_step(
-    cell: Cell,
-    tensors: dict[str, Tensor],
-    x: Any,
-    state: Any,
-    wants: Any,
-    backward: bool,
-    rows: int,
-    first: bool,
-) -> Step:
+def codes_of(cell: Cell) -> set[Any]:
+    """The code whose variables give values their names."""
+    return {getattr(type(cell), name).__code__ for name in ("step", "project")}
+
+
+def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) -> Step:
     """Trace the step, and its backward."""
-    codes = {getattr(type(cell), name).__code__ for name in ("step", "project")}
-    trace = Trace(rows, codes, not first)
+    tensors = members(cell)
     inputs: dict[int, Tensor] = {}
-    params: dict[str, Value] = {}
     for path, t in tensors.items():
+        if t.node is not None:
+            raise Untraceable(f"{path} is the result of an operation, not a parameter or a constant")
         if id(t) not in inputs:
-            if t.node is not None:
-                raise Untraceable(f"{path} is the result of an operation, not a parameter or a constant")
-            inputs[id(t)] = trace.input(
-                path.replace(".", "_"), t.shape, t.dtype, backward and bool(t.requires_grad)
-            )
-        params[path] = value_in(inputs[id(t)])
-    twin = twin_of(cell, inputs, {})
-    data = trace.input("x", (rows, *x.shape[1:]), x.dtype, backward and wants[0])
-    if rows in data.shape[1:]:
-        raise Untraceable("sizes too unlucky to trace")
-    live = [
-        trace.input("", (rows, *s.shape[1:]), s.dtype, backward and s.dtype.kind == "f") for s in flat(state)
-    ]
-    dtype = next((s.dtype for s in flat(state) if s.dtype.kind == "f"), x.dtype)
-    step = Step(value_in(data), [value_in(s) for s in live], dtype, rows, params)
+            name = path.replace(".", "_")
+            inputs[id(t)] = trace.input(name, t.shape, t.dtype, backward and t.requires_grad)
+    data = trace.input("x", (trace.rows, *x.shape[1:]), x.dtype, backward and x.requires_grad)
+    live = each(
+        lambda s: trace.input("", (trace.rows, *s.shape[1:]), s.dtype, backward and s.dtype.kind == "f"),
+        state,
+    )
+    step = Step(
+        x=trace.value_of(data.array),
+        states=[trace.value_of(s.array) for s in tensors_in(live)],
+        dtype=next((s.dtype for s in tensors_in(state) if s.dtype.kind == "f"), x.dtype),
+        rows=trace.rows,
+        params={path: trace.value_of(inputs[id(t)].array) for path, t in tensors.items()},
+        state_tree=form(state),
+        values=trace.values,
+        kept=trace.kept,
+    )
     before = mode.anomaly
     mode.anomaly = trace
     try:
-        with enable_grad():
-            y, following = advance(twin, twin.project(data), unflat(state, iter(live)))
-        for frame in trace.frames.values():
-            trace.name_locals(frame)
-        if shape_of(following) != shape_of(state):
-            raise Untraceable(
-                f"step makes a state of the form {shape_of(following)} from one of {shape_of(state)}"
-            )
-        step.state_tree, step.y_tree = each_none(state), each_none(y)
-        step.ys = [as_row(trace, t, "output") for t in flat(y)]
-        step.nexts = [as_row(trace, t, "state") for t in flat(following)]
-        for s, n in zip(step.states, step.nexts):
-            if s.shape != n.shape or s.dtype != n.dtype:
-                raise Untraceable(
-                    f"step makes a state {n.shape[1:]} {n.dtype} from one of {s.shape[1:]} {s.dtype}"
-                )
-        step.forward_count = len(trace.values)
+        y, following = run_forward(trace, step, twin_of(cell, inputs, {}), data, live)
         if backward:
+            by_path = {path: inputs[id(t)] for path, t in tensors.items()}
             with no_grad():
-                run_backward(trace, step, flat(y), flat(following), data, live, inputs, tensors)
+                run_backward(
+                    trace, step, tensors_in(y), tensors_in(following), data, tensors_in(live), by_path
+                )
     finally:
         mode.anomaly = before
-    step.values, step.kept = trace.values, trace.kept
     return step
 
 
+def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -> tuple[Any, Any]:
+    """The cell's own code, on symbols: its output and next state."""
+    with enable_grad():
+        y, following = advance(cell, cell.project(data), live)
+    for frame in trace.frames.values():
+        trace.name_locals(frame)
+    step.forward_count, step.y_tree = len(trace.values), form(y)
+    if repr(form(following)) != repr(step.state_tree):
+        made, given = (repr(tree).replace("None", "tensor") for tree in (form(following), step.state_tree))
+        raise Untraceable(f"step makes a state of the form {made} from one of {given}")
+    step.ys = [as_row(trace, t, "output") for t in tensors_in(y)]
+    step.nexts = [as_row(trace, t, "state") for t in tensors_in(following)]
+    for s, n in zip(step.states, step.nexts):
+        if s.shape != n.shape or s.dtype != n.dtype:
+            raise Untraceable(
+                f"step makes a state {n.shape[1:]} {n.dtype} from one of {s.shape[1:]} {s.dtype}"
+            )
+    return y, following
+
+
 def run_backward(
-    trace: Trace, step: Step, ys: Any, nexts: Any, data: Any, live: Any, inputs: Any, tensors: Any
+    trace: Trace, step: Step, ys: Any, nexts: Any, data: Tensor, live: Any, params: dict[str, Tensor]
 ) -> None:
     """The engine's backward, on symbols."""
     roots, seeds = [], []
-    for group, found, prefix in ((ys, step.d_ys, "d_y"), (nexts, step.d_nexts, "d_next")):
+    for group, found, name in ((ys, step.d_ys, "d_y"), (nexts, step.d_nexts, "d_next")):
         for t in group:
-            if t.requires_grad:
-                seed = trace.input(prefix, t.shape, t.dtype, False)
-                found.append(value_in(seed))
-                roots.append(t if t.node is None else t.node)
-                seeds.append(seed)
-            else:
-                found.append(None)
-    wanted = [t for t in (data, *live, *inputs.values()) if t.requires_grad]
-    gradients = run(roots, seeds, set(wanted), True, True)
+            seed = trace.input(name, t.shape, t.dtype, False) if t.requires_grad else None
+            found.append(None if seed is None else trace.value_of(seed.array))
+            roots += [t if t.node is None else t.node] * (seed is not None)
+            seeds += [seed] * (seed is not None)
+    wanted = {t for t in (data, *live, *params.values()) if t.requires_grad}
+    gradients = run(roots, seeds, wanted, True, True)
 
     def gradient(t: Tensor) -> Any:
         g = gradients.get(t)
         g = g.total() if isinstance(g, Sum) else g
-        return None if g is None else value_in(g, trace)
+        return None if g is None else trace.value_of(g.array)
 
-    step.d_x = gradient(data)
-    step.d_states = [gradient(s) for s in live]
-    step.d_params = {
-        path: gradient(inputs[id(t)]) for path, t in tensors.items() if inputs[id(t)].requires_grad
-    }
-
-
-def value_in(tensor: Any, trace: Any = None) -> Value:
-    """The value of a tensor of a symbol."""
-    if isinstance(tensor.array, Symbol) and tensor.array.value is not None:
-        return tensor.array.value  # type: ignore[no-any-return]
-    return trace.value_of(tensor.array)  # type: ignore[no-any-return]
+    step.d_x, step.d_states = gradient(data), [gradient(s) for s in live]
+    step.d_params = {path: gradient(t) for path, t in params.items() if t.requires_grad}
 
 
 def as_row(trace: Trace, tensor: Any, what: str) -> Value:
     """The value of an output or a state, which must have a row for each sequence."""
     if not isinstance(tensor, Tensor):
         raise Untraceable(f"step returns {type(tensor).__name__} as {what}, not a tensor")
-    value = value_in(tensor, trace)
+    value = trace.value_of(tensor.array)
     if not isinstance(value, Value) or value.kind != "row":
         raise Untraceable(f"step returns {what} of shape {tensor.shape}, which has no row for each sequence")
     return value
 
 
-def each_none(tree: Any) -> Any:
+def form(tree: Any) -> Any:
     """The form of a state, without its tensors."""
-    return unflat(tree, iter([None] * len(flat(tree))))
-
-
-def shape_of(tree: Any) -> str:
-    """The form of a state, in words."""
-    return repr(each_none(tree)).replace("None", "tensor")
+    return each(lambda _: None, tree)
 
 
 def same(a: Step, b: Step) -> bool:
