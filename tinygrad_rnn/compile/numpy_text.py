@@ -17,7 +17,28 @@ from .spots import index_text
 from .symbols import Untraceable
 
 NAMES = {*UFUNCS.values(), "dot"}  # functions that sources import by name
-REDUCTIONS = {"sum": "np.add.reduce", "amax": "np.maximum.reduce", "prod": "np.multiply.reduce"}
+REDUCTIONS = {"sum": "add", "amax": "maximum", "prod": "multiply"}
+CALLS = {  # that can write their result to a given place
+    **{op: f"np.{name}({{all}}{{end}})" for op, name in UFUNCS.items()},
+    **{
+        op: f"np.{f}.reduce({{0}}, axis={{axis}}, keepdims={{keepdims}}{{end}})"
+        for op, f in REDUCTIONS.items()
+    },
+    **{name: f"{name}({{all}}{{end}})" for name in ("sigmoid", "erf")},
+    **{name: f"np.{name}({{all}}{{end}})" for name in ("matmul", "dot")},
+    "monomial": "np.power({0}, {n}{end})",
+    "relu": "np.maximum({0}, 0{end})",
+    "cumsum": "np.cumsum({0}, axis={axis}{end})",
+    "cat": "np.concatenate(({all},), {axis}{end})",
+    "stack": "np.stack(({all},), {axis}{end})",
+}
+VIEWS = {  # whose result is copied to a given place
+    "copy": "{0}",
+    "expand": "np.broadcast_to({0}, {shape})",
+    "reshape": "{0}.reshape({shape})",
+    "permute": "{0}.transpose({axes})",
+    "getitem": "{0}[{index}]",
+}
 
 SIGMOID = '''
 def sigmoid(x, out=None, one=1):
@@ -70,57 +91,55 @@ def number(x: Any) -> str:
 
 
 def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool = False) -> list[str]:
-    """Source that writes an operation's result to `out` (or, if that is "", an expression)."""
-    end = f", out={out}" if out else ""
-    put = f"np.copyto({out}, {{}})" if out else "{}"
-    joined = ", ".join(args)
-    if op in UFUNCS:
-        return [f"np.{UFUNCS[op]}({joined}{end})"]
-    if op in ("sigmoid", "erf"):
-        return [f"{op}({joined}{end})"]
-    if op == "monomial":
-        return [f"np.power({args[0]}, {number(static['n'])}{end})"]
-    if op == "relu":
-        return [f"np.maximum({args[0]}, 0{end})"]
-    if op in ("matmul", "dot"):
-        return [f"np.{op}({joined}{end})"]
-    if op in REDUCTIONS:
-        axis = (-2 if last else static["axis"]) if out else static["axis"]
-        return [f"{REDUCTIONS[op]}({args[0]}, axis={axis}, keepdims={static['keepdims']}{end})"]
-    if op == "cumsum":
-        return [f"np.cumsum({args[0]}, axis={static['axis']}{end})"]
-    if op == "where" and out:
-        return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
-    if op == "where":
-        return [f"np.where({joined})"]
+    """Source that writes an operation's result to `out` (or, if that is "", an expression).
+
+    `last`: rows are the last dimension there, and what is summed over the one before it.
+    """
+    fields = {**static, "all": ", ".join(args), "end": f", out={out}" if out else ""}
+    if "index" in static:
+        fields["index"] = index_text(static["index"])
+    if op in REDUCTIONS and last and out:
+        fields["axis"] = -2
+    if op in CALLS:
+        return [CALLS[op].format(*args, **fields)]
+    if op in VIEWS:
+        fields["shape"] = f"{out}.shape" if out else fields.get("shape")
+        text = VIEWS["copy" if out and op == "expand" else op].format(*args, **fields)
+        return [f"np.copyto({out}, {text})" if out else text]
+    if not out:
+        return [expression(op, args, static)]
     if op == "cast":
-        return [
-            f"np.copyto({out}, {args[0]}, casting='unsafe')"
-            if out
-            else f"{args[0]}.astype('{static['dtype']}')"
-        ]
-    if op in ("copy", "expand"):
-        return [put.format(args[0] if out else f"np.broadcast_to({args[0]}, {static['shape']})")]
-    if op == "reshape":
-        return [put.format(f"{args[0]}.reshape({f'{out}.shape' if out else static['shape']})")]
-    if op == "permute":
-        return [put.format(f"{args[0]}.transpose({tuple(static['axes'])})")]
-    if op == "getitem":
-        return [put.format(f"{args[0]}[{index_text(static['index'])}]")]
-    if op == "cat":
-        return [f"np.concatenate(({joined},), {static['axis']}{end})"]
-    if op == "stack":
-        return [f"np.stack(({joined},), {static['axis']}{end})"]
-    if op == "place" and out:
-        texts = [index_text(i) for i in static["indices"]]
-        if any("np.array" in text for text in texts):  # a place may be named twice
-            add = [f"np.add.at({out}, np.index_exp[{text}], {a})" for text, a in zip(texts, args)]
-        else:
-            add = [f"{out}[{text}] += {a}" for text, a in zip(texts, args)]
-        return [f"{out}[...] = 0", *add]
-    if op == "put" and out:
-        return [f"np.copyto({out}, {args[0]})", f"{out}[{index_text(static['index'])}] = {args[1]}"]
-    raise Untraceable(f"{op} has no form in compiled source yet")
+        return [f"np.copyto({out}, {args[0]}, casting='unsafe')"]
+    if op == "where":
+        return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
+    if op == "put":
+        return [f"np.copyto({out}, {args[0]})", f"{out}[{fields['index']}] = {args[1]}"]
+    if op == "place":
+        return [f"{out}[...] = 0", *additions(out, args, static["indices"])]
+    raise without_form(op)
+
+
+def expression(op: str, args: list[str], static: dict[str, Any]) -> str:
+    """An operation of which there is no call with `out`, as an expression."""
+    if op == "cast":
+        return f"{args[0]}.astype('{static['dtype']}')"
+    if op == "where":
+        return f"np.where({', '.join(args)})"
+    raise without_form(op)
+
+
+def additions(out: str, parts: list[str], indices: list[Any]) -> list[str]:
+    """Statements that add parts to their places; those of an index of arrays may be named twice."""
+    texts = [index_text(index) for index in indices]
+    add = (
+        "np.add.at({0}, np.index_exp[{1}], {2})" if any("np.array" in t for t in texts) else "{0}[{1}] += {2}"
+    )
+    return [add.format(out, text, part) for text, part in zip(texts, parts)]
+
+
+def without_form(op: str) -> Untraceable:
+    """The error for an operation that sources cannot do."""
+    return Untraceable(f"{op} has no form in compiled source yet")
 
 
 def wrapped(text: str, width: int = 120) -> list[str]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from .fission import Plan
 from .kinds import axes_in
-from .numpy_text import COLUMNS, NAMES, call, number
-from .spots import Spot, fresh, index_text, is_view
+from .numpy_text import COLUMNS, NAMES, additions, call, number
+from .spots import Spot, fresh, is_view
 from .storage import Storage
 from .symbols import Value
 
@@ -171,8 +171,7 @@ class Operands:
         """The name of zeros to which the parts of `v` are added, each where it belongs."""
         parts = [self.reduce(part) for part in v.args]
         name = self.noted(v, f"np.zeros({v.shape}, {parts[0]}.dtype)", "p")
-        for part, index in zip(parts, v.static["indices"]):
-            self.after.append(f"np.add.at({name}, np.index_exp[{index_text(index)}], {part})")
+        self.after += additions(name, parts, v.static["indices"])
         return name
 
     def total(self, v: Value, shape: tuple[int, ...]) -> str:
