@@ -12,6 +12,7 @@ from typing import Any
 
 from .fission import Plan
 from .numpy_text import NAMES, ROWS, wrapped
+from .operands import AFTER, BEFORE, LOOP, START
 from .spots import Buffer
 from .statements import Statements
 from .storage import Storage
@@ -30,59 +31,46 @@ class Emitter(Statements):
 
     def forward(self) -> list[str]:
         """The function `forward`."""
-        carried = [state for state, _ in self.storage.carry["forward"]]
+        states = dict(zip((state for state, _ in self.storage.carry["forward"]), self.initial))
         head = f"def forward({', '.join(['w', self.x, *self.initial, *self.constant_names()])}):"
-        parts = self.parts("forward")
-        results = [self.output(y) for y in self.plan.step.ys] + [self.final(state) for state in carried]
-        return self.function(head, self.shapes(), dict(zip(carried, self.initial)), parts, results)
+        self.fill("forward")
+        results = [*map(self.output, self.plan.step.ys), *map(self.final, states)]
+        return self.function(head, self.shapes(), states, results)
 
     def backward(self) -> list[str]:
         """The function `backward`."""
-        step, names = self.plan.step, self.constant_names()
-        head = f"def backward({', '.join(['w', *self.d_y, *self.d_last, self.x, *names])}):"
-        doc = [f"The gradients of {', '.join(self.wanted())}"]
-        self.names, self.taken, self.start, self.after = *self.arguments, [], []
-        given = {d: name for d, name in zip(step.d_nexts, self.d_last) if d is not None}
-        parts = self.parts("back")
+        step = self.plan.step
+        states = {d: name for d, name in zip(step.d_nexts, self.d_last) if d is not None}
+        head = f"def backward({', '.join(['w', *self.d_y, *self.d_last, self.x, *self.constant_names()])}):"
+        self.begin()
+        self.fill("back")
         results = [] if step.d_x is None else [self.gradient_of_x(step.d_x)]
-        results += [self.final(d) for d in given]
-        results += [self.reduce(g) for g in step.d_params.values() if g is not None]
-        return self.function(head, doc, given, parts, results)
+        results += [
+            *map(self.final, states),
+            *(self.reduce(g) for g in step.d_params.values() if g is not None),
+        ]
+        return self.function(head, [f"The gradients of {', '.join(self.wanted())}"], states, results)
 
-    def parts(self, way: str) -> tuple[list[str], list[str]]:
-        """The statements before the loop, and the loop; those after it are in `self.after`."""
-        before = self.part(self.plan.parts[f"{way} before"])
-        fixed, loop = self.loop(way)
-        late = [v for v in self.plan.parts[f"{way} after"] if not self.storage.direct(v)]
-        self.after += self.part(late)
-        return before, fixed + loop
+    def fill(self, way: str) -> None:
+        """The statements of a function, section by section; those that results need may follow."""
+        before, loop, after = (self.plan.parts[f"{way} {part}"] for part in ("before", "loop", "after"))
+        self.sections[BEFORE] = self.part(before)
+        self.sections[LOOP] = self.loop(way, loop)
+        self.sections[AFTER] += self.part([v for v in after if not self.storage.direct(v)])
 
-    def function(
-        self,
-        head: str,
-        doc: list[str],
-        states: dict[Value, str],
-        parts: tuple[list[str], list[str]],
-        results: list[str],
-    ) -> list[str]:
+    def function(self, head: str, doc: list[str], states: dict[Value, str], results: list[str]) -> list[str]:
         """A function of sections, each under its comment; `states`: what the loop starts from."""
         text = "\n".join(line for part in doc for line in wrapped("    " + part)).strip()
         out = [*wrapped(head), f'    """{text}' + ("\n    " if "\n" in text else "") + '"""']
-        before, loop = parts
-        body = "\n".join(before + loop + self.after)
-        views = [
+        written = "\n".join(line for lines in self.sections.values() for line in lines)
+        self.sections[START] += [
             f"{name}_columns = {name}.reshape(w.T, w.B, -1).transpose(0, 2, 1)"
             for name in (self.x, *self.d_y)
-            if f"{name}_columns" in body
+            if f"{name}_columns" in written
         ]
-        sections = {
-            "": self.start + views + [self.set_state(state, name) for state, name in states.items()],
-            "    # --- before the loop, for all steps at once": before,
-            "    # --- the loop": loop,
-            "    # --- after the loop, for all steps at once": self.after,
-        }
-        for title, lines in sections.items():
-            out += [title] * bool(title and lines) + [f"    {line}" for line in lines]
+        self.sections[START] += [self.set_state(state, name) for state, name in states.items()]
+        for title, lines in self.sections.items():
+            out += [f"    # --- {title}"] * bool(title and lines) + [f"    {line}" for line in lines]
         return [*out, f"    return {', '.join(results)}{',' if len(results) == 1 else ''}"]
 
     def constant_names(self) -> list[str]:
@@ -117,7 +105,7 @@ class Emitter(Statements):
         if not self.storage.direct(d_x):
             return self.output(d_x)
         d_a, W = d_x.args
-        return self.noted(d_x, f"np.matmul({self.columns(d_a)}.T, {self.const(W)})", "d_x")
+        return self.noted(d_x, f"np.matmul({self.columns(d_a)}.T, {self.const(W)})")
 
     def set_state(self, state: Value, name: str) -> str:
         """The statement that puts an initial state in its place."""

@@ -21,6 +21,8 @@ from .spots import Spot, fresh, is_view
 from .storage import Storage
 from .symbols import Value
 
+START, LOOP = "", "the loop"  # the sections of a function
+BEFORE, AFTER = "before the loop, for all steps at once", "after the loop, for all steps at once"
 SUMMED = ("row", "fold", "turned")  # kinds that a sum over rows can be taken of
 
 
@@ -33,13 +35,13 @@ class Operands:
         self.names: dict[int, str] = {}
         self.taken: set[str] = {"w", "t", "T", "B", "n", "s", "e", "np", "math", *NAMES}
         self.helpers: dict[str, str] = {}
-        self.start: list[str] = []  # the statements at the start of the function that is being written,
-        self.after: list[str] = []  # and those after its loop
+        self.sections: dict[str, list[str]] = {}  # the statements of the function that is being written
         self.flats: dict[str, str] = {}  # arrays of columns that were made, by the array they are made of
         self.wide: dict[str, tuple[int, Any]] = {}  # their widths and dtypes
         self.loop_views: dict[str, list[str]] = {}  # what the names in each loop look at
         self.most_ones = 0  # rows of ones that the loops want
         self.name_inputs()
+        self.begin()
         self.looks = {
             storage.spot(v): v.name
             for v in plan.step.values
@@ -76,6 +78,11 @@ class Operands:
                 self.storage.spots[id(v)].buffer.name = name
         self.arguments = dict(self.names), set(self.taken)
 
+    def begin(self) -> None:
+        """Begin a function: what is known are its arguments."""
+        self.names, self.taken = dict(self.arguments[0]), set(self.arguments[1])
+        self.sections = {title: [] for title in (START, BEFORE, LOOP, AFTER)}
+
     # --- the text of operands
 
     def const(self, v: Value) -> str:
@@ -87,7 +94,7 @@ class Operands:
                 args = [self.const(a) if isinstance(a, Value) else number(a) for a in v.args]
                 text = call(str(v.op), args, v.static, "")[0]
             self.names[id(v)] = self.unique(v.name or "k")
-            self.start.append(f"{self.names[id(v)]} = {text}")
+            self.sections[START].append(f"{self.names[id(v)]} = {text}")
         return self.names[id(v)]
 
     def column(self, v: Value) -> str:
@@ -98,7 +105,9 @@ class Operands:
         if key not in self.names:
             base = self.const(v)
             self.names[key] = self.unique(f"{base}_column")
-            self.start.append(f"{self.names[key]} = {base}{'.T' if len(v.shape) == 2 else '[:, None]'}")
+            self.sections[START].append(
+                f"{self.names[key]} = {base}{'.T' if len(v.shape) == 2 else '[:, None]'}"
+            )
         return self.names[key]
 
     def transposed(self, v: Value) -> str:
@@ -157,21 +166,22 @@ class Operands:
         else:
             args = [self.reduce(a) if isinstance(a, Value) else number(a) for a in v.args]
             text = call(str(v.op), args, v.static, "")[0]
-        path = next((p for p, g in reversed(self.plan.step.d_params.items()) if g is v), "")
-        return self.noted(v, text, f"d_{path.replace('.', '_')}" if path else "g")
+        return self.noted(v, text)
 
-    def noted(self, v: Value, text: str, name: str) -> str:
+    def noted(self, v: Value, text: str) -> str:
         """The name of a value that `text` computes after the loop."""
-        name = v.name or name
+        step = self.plan.step
+        of = {id(g): path.replace(".", "_") for path, g in step.d_params.items()} | {id(step.d_x): "x"}
+        name = v.name or (f"d_{of[id(v)]}" if id(v) in of else "g")
         self.names[id(v)] = self.unique(name)
-        self.after.append(f"{self.names[id(v)]} = {text}")
+        self.sections[AFTER].append(f"{self.names[id(v)]} = {text}")
         return self.names[id(v)]
 
     def scattered(self, v: Value) -> str:
         """The name of zeros to which the parts of `v` are added, each where it belongs."""
         parts = [self.reduce(part) for part in v.args]
-        name = self.noted(v, f"np.zeros({v.shape}, {parts[0]}.dtype)", "p")
-        self.after += additions(name, parts, v.static["indices"])
+        name = self.noted(v, f"np.zeros({v.shape}, {parts[0]}.dtype)")
+        self.sections[AFTER] += additions(name, parts, v.static["indices"])
         return name
 
     def total(self, v: Value, shape: tuple[int, ...]) -> str:
@@ -206,7 +216,7 @@ class Operands:
             self.helpers["columns"] = COLUMNS
             name = self.flats[text] = self.unique(text.split("[")[0].replace("w.", "") + "_columns")
             self.wide[name] = (v.shape[1], v.dtype)
-            self.after.append(f"{name} = columns({text}, out=w.{name})")
+            self.sections[AFTER].append(f"{name} = columns({text}, out=w.{name})")
         return self.flats[text]
 
 

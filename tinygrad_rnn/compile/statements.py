@@ -68,9 +68,9 @@ class Statements(Operands):
 
     # --- the loop
 
-    def loop(self, way: str) -> tuple[list[str], list[str]]:
-        """(statements before the loop, the loop itself)."""
-        lines = merged(self.lines_of(self.plan.parts[f"{way} loop"]))
+    def loop(self, way: str, values: list[Value]) -> list[str]:
+        """The loop, and before it the names of what is the same memory at each step."""
+        lines = merged(self.lines_of(values))
         for after, target in self.storage.ends[way]:
             lines.append(Line("copy", ("0" if after is None else self.storage.spot(after),), target, {}))
         used = dict.fromkeys(s for line in lines for s in (*line.reads(), line.out))
@@ -93,10 +93,8 @@ class Statements(Operands):
             body += self.say(line, [local[a] if isinstance(a, Spot) else a for a in line.args], out)
         self.loop_views[way] = list(views.values())
         before = [f"{name} = {text}" for name, text in fixed.items()]
-        return before, [
-            *wrapped(self.header(way, list(views), given)),
-            *("    " + text for text in body),
-        ] if body else []
+        head = wrapped(self.header(way, list(views), given)) if body else []
+        return [*before, *head, *(f"    {text}" for text in body)]
 
     def ones(self, s: Spot) -> int:
         """The width of a spot, of which there is to be an array of ones."""
