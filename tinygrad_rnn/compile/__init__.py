@@ -4,13 +4,25 @@
     ys, (h, c) = lstm(xs)               the same call, the same parameters, the same results
     print(lstm.source)                  the program: backpropagation through time, written out
 
-The way from a cell's `step` to that program, a file for each stage, to be read in this order:
+What becomes of the lines of `GRUCell.step`, and where (read the files in this order):
 
-    trace.py     run the step on symbols, and the engine's backward on what came out
-    fission.py   take out of the time loop what no step has to wait for
-    storage.py   decide in which memory each value lives
-    emit.py      write it down as NumPy source (with statements.py, operands.py, numpy_text.py)
-    program.py   run it, as one node of an eager graph
+    n = tanh(a_n + r * h_n)             a line of a cell
+
+    symbols.py     arrays without values                h_n: Symbol (13, 5)
+    kinds.py       which operations keep rows apart     r * h_n may be compiled, h - h.mean(0) may not
+    recorder.py    operations on symbols, noted         u = mul(r, h_n);  v = add(a_n, u);  n = tanh(v)
+    members.py     what a cell consists of              its weights become arguments of the program
+    trace.py       the engine's backward, noted too     d_v = mul(d_n, 1 - n * n);  d_r = mul(d_v, h_n)
+    fission.py     out of the loop what need not wait   1 - n * n for all steps at once, d_W = d_aᵀ h after it
+    spots.py       places in memory                     a[:, 10:15]
+    storage.py     which value lives where              n is written over its slice of a
+    numpy_text.py  operations as text                   add({0}, {1}, out={2})
+    lines.py       neighbouring calls made one          sigmoid(r_z, out=r_z)
+    operands.py    names and places as text             a[:, 10:15] in the loop is n
+    statements.py  parts and loops as text              for h, r, n, … in w.forward_steps: tanh(n, out=n)
+    emit.py        the whole source                     def forward(w, x, h0, …), def backward(w, d_y, …)
+    demo.py        a check that comes with it           python the_source.py
+    program.py     the source, run                      one node of an eager graph
 """
 
 from __future__ import annotations
@@ -31,9 +43,9 @@ from ..nn.loop import tensors_in, unroll
 from ..nn.module import Module
 from ..nn.recurrent import Recurrent
 from ..tensor import Tensor
+from .members import members, plain_state
 from .program import Call, Program, run
 from .symbols import Untraceable
-from .trace import members
 
 __all__ = ["compile"]
 
@@ -81,28 +93,12 @@ class Programs:
         self, cell: Cell, data: Tensor, sizes: Any, state: Any, reverse: bool, tensors: dict[str, Tensor]
     ) -> Program | None:
         """The program for a call; None if it has to run eagerly."""
-        leaves = tensors_in(state)
-        B, dense = len(leaves[0]), sizes[-1] == len(leaves[0])
-        asked = mode.enabled and any(t.requires_grad for t in (data, *leaves, *tensors.values()))
-        depends = {
-            "cell": type(cell),
-            "attributes": plain_state(cell),
-            "direction": reverse,
-            "dense or ragged": dense,
-            "batch size": B if dense else 0,
-            "gradients": asked,
-            "gradient of x": asked and data.requires_grad,
-            "input": (data.shape[1:], data.dtype),
-            "states": (type(state), *((s.shape[1:], s.dtype) for s in leaves)),
-            "parameters": tuple(
-                (path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()
-            ),
-        }
+        depends = depends_on(cell, data, sizes, state, reverse, tensors)
         key = tuple(depends.items())
         with self.lock:
             if key not in self.found:
                 self.reasons[key] = self.why(key)
-                self.found[key] = self.build(cell, data, sizes, state, reverse, asked)
+                self.found[key] = self.build(cell, data, sizes, state, reverse, depends["gradients"])
                 while len(self.found) > PROGRAMS:
                     self.reasons.pop(self.found.popitem(last=False)[0])
             found = self.found[key]
@@ -140,6 +136,29 @@ class Programs:
             return "first call"
         nearest = max(self.found, key=lambda k: sum(a == b for a, b in zip(k, key)))
         return "new " + ", ".join(name for (name, a), (_, b) in zip(nearest, key) if a != b)
+
+
+def depends_on(
+    cell: Cell, data: Tensor, sizes: Any, state: Any, reverse: bool, tensors: dict[str, Tensor]
+) -> dict[str, Any]:
+    """All that a program for a call depends on."""
+    leaves = tensors_in(state)
+    B, dense = len(leaves[0]), sizes[-1] == len(leaves[0])
+    asked = mode.enabled and any(t.requires_grad for t in (data, *leaves, *tensors.values()))
+    return {
+        "cell": type(cell),
+        "attributes": plain_state(cell),
+        "direction": reverse,
+        "dense or ragged": dense,
+        "batch size": B if dense else 0,
+        "gradients": asked,
+        "gradient of x": asked and data.requires_grad,
+        "input": (data.shape[1:], data.dtype),
+        "states": (type(state), *((s.shape[1:], s.dtype) for s in leaves)),
+        "parameters": tuple(
+            (path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()
+        ),
+    }
 
 
 class Compiled(Recurrent):
@@ -195,21 +214,3 @@ class Compiled(Recurrent):
                     for name, a in buffers.items()
                 ]
         return "\n".join(lines)
-
-
-PLAIN = (bool, int, float, str, type(None))
-BOOKS = vars(Module()).keys() - {"training"}  # what every module keeps for itself
-
-
-def plain_state(module: Module) -> Any:
-    """The attributes of a cell and its parts that are no tensors: what `step` may branch on, or call."""
-    own = []
-    for name, x in vars(module).items():
-        if name in BOOKS:
-            continue
-        if isinstance(x, (list, set, dict)):
-            inside = [*x, *x.values()] if isinstance(x, dict) else x
-            own.append((name, repr(x) if all(isinstance(i, PLAIN) for i in inside) else None))
-        elif x.__class__.__hash__ is not None and not isinstance(x, (Tensor, Module)):
-            own.append((name, x))
-    return type(module), tuple(own), tuple(plain_state(m) for m in module._modules.values() if m is not None)

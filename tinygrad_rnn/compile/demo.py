@@ -1,4 +1,10 @@
-"""Demo: what a program does when it is started by itself: a check by finite differences, and its time."""
+"""Demo: what a program does when it is started by itself: a check by finite differences, and its time.
+
+    $ python the_source.py
+    backward 1.4242581, differences 1.4242581; time 0.21 ms
+
+The two numbers are the derivative of the outputs along one random direction. Next: program.py.
+"""
 
 from __future__ import annotations
 

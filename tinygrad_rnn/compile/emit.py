@@ -1,8 +1,11 @@
 """Emit: a plan, and where its values live, as a module of NumPy source.
 
+    plan          before: a           loop: h                              after: -
+    source        a = ...             for h, a, h_next in w.forward_steps: ...     return rows(w.h[1:]), ...
+
 It has three functions: `workspace` allocates the buffers and makes, once for a shape, the views that the loop
 uses at each step; `forward` and `backward` fill them (statements.py writes what stands in them). Functions of
-NumPy are imported by name, `add(u, a, out=a)`, which a loop of small steps feels.
+NumPy are imported by name, `add(u, a, out=a)`, which a loop of small steps feels. Next: demo.py.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ First three identities make the loop shorter: constants and inputs are summed be
 (`u + (a + b)`, not `a + (u + b)`); a gradient meets one factor (`d_h * (o * (1 - o))`, not two in turn);
 d_h * a - d_h * b is d_h * (a - b). What nothing needs falls away. Products always leave the loop if they
 can; elementwise work leaves it (`hoist`) if a step is so small that the calls cost more than the numbers:
-else it is better done while the step's numbers are in the cache. Next: storage.py.
+else it is better done while the step's numbers are in the cache. Next: spots.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     sigmoid(a[0:6], out=a[0:6]); sigmoid(a[6:12], out=a[6:12])      becomes      sigmoid(a[0:12], out=a[0:12])
 
-Next: operands.py, which says how a spot is written.
+Next: operands.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     mul(d_h, s) at d_a      becomes     np.multiply(d_h, s, out=d_a)
     where(m, a, b) at y     becomes     np.copyto(y, b); np.copyto(y, a, where=m)
 
-An operation that has no text here makes a cell run eagerly. Next: emit.py.
+An operation that has no text here makes a cell run eagerly. Next: lines.py.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Program: compiled source that can be run, its memory, and its place in an eager graph.
 
-    program = Program(cell, x, state, …)       trace -> plan -> storage -> source -> Python functions
-    w = program.memory.lease(sizes, B)        a set of buffers that nobody else uses now
-    program.forward(w, x, h0, …)          outputs are copies: what the user holds is never written again
+    program = Program(cell, x, state, …)      trace -> plan -> storage -> source -> Python functions
+    w = program.memory.lease(sizes, B).w      a set of buffers that nobody else uses now
+    program.forward(w, x, h0, …)              outputs are copies: what the user holds is never written again
 
 In an eager graph one run of a layer is one node, `UNROLLED`. Its buffers are given back after backward, or
 when the node dies. A second backward through it, or one with `create_graph`, computes anew what it needs.
+Back to __init__.py, which finds the program for a call.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from ..tensor import Tensor
 from .demo import demo
 from .emit import Emitter
 from .fission import plan
+from .members import members, twin_of
 from .spots import fits_last
 from .storage import Storage
-from .trace import members, trace, twin_of
+from .trace import trace
 
 HOIST = 8 * 1024  # bytes of one step's state up to which elementwise work is done for all steps at once
 _number = count(1)

@@ -3,7 +3,7 @@
     u = h @ W.T         notes   v1 = permute(W), u = matmul(h, v1)        and names u after the variable
     h.T @ d + e.T @ d   …       a sum of products; an operation done twice on the same values is noted once
 
-Next: trace.py.
+Next: members.py.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ says how much of time it holds:
     history   every state, the first one included: h[t] is what step t starts from, h[t + 1] what it makes
     live      one state (or the gradient of one), written over at each step
     step      scratch of one step
+    given     x, or the gradient of an output: not ours, rows (N, K) that are only read
 
 Whatever can is written where it is wanted at once. For `i, f, g, o = (a + h @ W.T).chunk(4)`, activated,
 nothing but the sum is stored: each gate is written over its slice of `a`, which nobody reads any more:
@@ -15,7 +16,7 @@ nothing but the sum is stored: each gate is written over its slice of `a`, which
     after     matmul(h, W, out=u); add(a, u, out=a); sigmoid(a[0:H], out=a[0:H])
 
 Two layouts are known. `last`: features first, rows last, an array (T, K, B), for dense batches of rank 2.
-`first`: packed rows (N, K, …), those of one step in a block; everything else. Next: emit.py.
+`first`: packed rows (N, K, …), those of one step in a block; everything else. Next: numpy_text.py.
 """
 
 from __future__ import annotations

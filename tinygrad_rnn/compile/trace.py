@@ -25,9 +25,9 @@ from ..autograd.engine import run
 from ..autograd.gradmode import enable_grad, mode, no_grad
 from ..nn.cells import Cell, each
 from ..nn.loop import advance, tensors_in
-from ..nn.module import Module
 from ..random import default_generator
 from ..tensor import Tensor
+from .members import members, twin_of
 from .recorder import Trace
 from .symbols import Untraceable, Value
 
@@ -68,37 +68,6 @@ class Step:
         self.d_params = {path: by(d) for path, d in self.d_params.items()}
 
 
-def members(module: Module, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors that a cell has, by path: parameters, buffers, plain attributes and lists of them."""
-    found = {}
-    for source in (vars(module), module._parameters, module._buffers):
-        for name, x in source.items():
-            if isinstance(x, Tensor):
-                found[prefix + name] = x
-            elif isinstance(x, (list, tuple)):
-                found.update({f"{prefix}{name}.{i}": y for i, y in enumerate(x) if isinstance(y, Tensor)})
-    for name, child in module._modules.items():
-        if child is not None:
-            found.update(members(child, f"{prefix}{name}."))
-    return found
-
-
-def twin_of(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
-    """The same module over other tensors, so that nothing that `step` does is seen outside."""
-    if isinstance(module, Tensor):
-        return tensors.get(id(module), module)
-    if isinstance(module, dict):
-        return type(module)((k, twin_of(v, tensors, memo)) for k, v in module.items())
-    if isinstance(module, (list, tuple)) and not hasattr(module, "_fields"):
-        return type(module)(twin_of(v, tensors, memo) for v in module)
-    if not isinstance(module, Module):
-        return module
-    if id(module) not in memo:
-        memo[id(module)] = twin = type(module).__new__(type(module))
-        vars(twin).update({k: twin_of(v, tensors, memo) for k, v in vars(module).items()})
-    return memo[id(module)]
-
-
 def trace(cell: Cell, x: Tensor, state: Any, backward: bool) -> Step:
     """One step of `cell` on symbols shaped like x (N, ...) and `state`; with `backward`, its gradients."""
     sizes = {n for t in [x, *tensors_in(state), *members(cell).values()] for n in t.shape}
@@ -129,42 +98,45 @@ def codes_of(cell: Cell) -> set[Any]:
 
 def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) -> Step:
     """Trace the step, and its backward."""
+
+    def rows(name: str, t: Tensor, tracked: bool) -> Tensor:
+        return trace.input(name, (trace.rows, *t.shape[1:]), t.dtype, backward and tracked)
+
     tensors = members(cell)
-    inputs: dict[int, Tensor] = {}
-    for path, t in tensors.items():
-        if t.node is not None:
-            raise Untraceable(f"{path} is the result of an operation, not a parameter or a constant")
-        if id(t) not in inputs:
-            name = path.replace(".", "_")
-            inputs[id(t)] = trace.input(name, t.shape, t.dtype, backward and t.requires_grad)
-    data = trace.input("x", (trace.rows, *x.shape[1:]), x.dtype, backward and x.requires_grad)
-    live = each(
-        lambda s: trace.input("", (trace.rows, *s.shape[1:]), s.dtype, backward and s.dtype.kind == "f"),
-        state,
-    )
+    params = parameters(trace, tensors, backward)
+    data = rows("x", x, x.requires_grad)
+    live = each(lambda s: rows("", s, s.dtype.kind == "f"), state)
     step = Step(
         x=trace.value_of(data.array),
         states=[trace.value_of(s.array) for s in tensors_in(live)],
         dtype=next((s.dtype for s in tensors_in(state) if s.dtype.kind == "f"), x.dtype),
         rows=trace.rows,
-        params={path: trace.value_of(inputs[id(t)].array) for path, t in tensors.items()},
+        params={path: trace.value_of(t.array) for path, t in params.items()},
         state_tree=form(state),
         values=trace.values,
         kept=trace.kept,
     )
-    before = mode.anomaly
-    mode.anomaly = trace
+    twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, {})
+    before, mode.anomaly = mode.anomaly, trace
     try:
-        y, following = run_forward(trace, step, twin_of(cell, inputs, {}), data, live)
+        y, following = run_forward(trace, step, twin, data, live)
         if backward:
-            by_path = {path: inputs[id(t)] for path, t in tensors.items()}
-            with no_grad():
-                run_backward(
-                    trace, step, tensors_in(y), tensors_in(following), data, tensors_in(live), by_path
-                )
+            run_backward(trace, step, y, following, data, live, params)
     finally:
         mode.anomaly = before
     return step
+
+
+def parameters(trace: Trace, tensors: dict[str, Tensor], backward: bool) -> dict[str, Tensor]:
+    """A symbol for each tensor of the cell, in a tensor; one that has two paths has one symbol."""
+    found: dict[int, Tensor] = {}
+    for path, t in tensors.items():
+        if t.node is not None:
+            raise Untraceable(f"{path} is the result of an operation, not a parameter or a constant")
+        if id(t) not in found:
+            name = path.replace(".", "_")
+            found[id(t)] = trace.input(name, t.shape, t.dtype, backward and t.requires_grad)
+    return {path: found[id(t)] for path, t in tensors.items()}
 
 
 def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -> tuple[Any, Any]:
@@ -188,25 +160,27 @@ def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -
 
 
 def run_backward(
-    trace: Trace, step: Step, ys: Any, nexts: Any, data: Tensor, live: Any, params: dict[str, Tensor]
+    trace: Trace, step: Step, y: Any, following: Any, data: Tensor, live: Any, params: dict[str, Tensor]
 ) -> None:
-    """The engine's backward, on symbols."""
-    roots, seeds = [], []
-    for group, found, name in ((ys, step.d_ys, "d_y"), (nexts, step.d_nexts, "d_next")):
-        for t in group:
-            seed = trace.input(name, t.shape, t.dtype, False) if t.requires_grad else None
-            found.append(None if seed is None else trace.value_of(seed.array))
-            roots += [t if t.node is None else t.node] * (seed is not None)
-            seeds += [seed] * (seed is not None)
-    wanted = {t for t in (data, *live, *params.values()) if t.requires_grad}
-    gradients = run(roots, seeds, wanted, True, True)
+    """The engine's backward, on symbols, from the gradients of the output and of the next state."""
+    roots, seeds, states = [], [], tensors_in(live)
+    for tree, found, name in ((y, step.d_ys, "d_y"), (following, step.d_nexts, "d_next")):
+        for t in tensors_in(tree):
+            found.append(None)
+            if t.requires_grad:
+                seeds.append(trace.input(name, t.shape, t.dtype, False))
+                roots.append(t if t.node is None else t.node)
+                found[-1] = trace.value_of(seeds[-1].array)
+    wanted = {t for t in (data, *states, *params.values()) if t.requires_grad}
+    with no_grad():
+        gradients = run(roots, seeds, wanted, True, True)
 
     def gradient(t: Tensor) -> Any:
         g = gradients.get(t)
         g = g.total() if isinstance(g, Sum) else g
         return None if g is None else trace.value_of(g.array)
 
-    step.d_x, step.d_states = gradient(data), [gradient(s) for s in live]
+    step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]
     step.d_params = {path: gradient(t) for path, t in params.items() if t.requires_grad}
 
 
