@@ -253,9 +253,7 @@ class Simplifier:
 
     def form(self, v: Value, hot: set[int]) -> tuple[Value, Any] | None:
         """(g, factor) with v = g * factor, or None."""
-        if v.op not in ("mul", "neg", "div", "add", "sub"):
-            return None
-        if any(a.kind not in ("row", "const") or a.dtype != v.dtype for a in v.inputs()):
+        if v.op not in ("mul", "neg", "div", "add", "sub") or any(a.dtype != v.dtype for a in v.inputs()):
             return None
         is_hot = [isinstance(a, Value) and id(a) in hot for a in v.args]
         if v.op in ("add", "sub"):

@@ -19,8 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..autograd.primitive import user_line
-from .symbols import Untraceable, Value
+from .symbols import Value, refused
 
 SAME_NAME = (
     "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum "
@@ -48,9 +47,7 @@ def kind_of(rows: int, op: str, values: list[Value], static: dict[str, Any], sha
     if kind:
         return kind
     shapes = " and ".join(str(v.shape) for v in values)
-    raise Untraceable(
-        f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own), at {user_line()}"
-    )
+    raise refused(f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)")
 
 
 def is_row(shape: tuple[int, ...], rows: int) -> bool:
@@ -101,10 +98,8 @@ def keeps_rows(op: str, values: list[Value], static: dict[str, Any], shape: tupl
         return bool(static["axes"][0] == 0)
     if op == "getitem":
         return whole_rows(static["index"], len(values[0].shape))
-    if op in ("place", "put"):
-        indices = static["indices"] if op == "place" else [static["index"]]
-        parts = values if op == "place" else values[:1]
-        return all(whole_rows(i, n) for i in indices) and all(v.kind == "row" for v in parts)
+    if op == "place":
+        return all(whole_rows(i, n) for i in static["indices"]) and all(v.kind == "row" for v in values)
     return op == "reshape" or (op == "expand" and len(values[0].shape) == n)
 
 

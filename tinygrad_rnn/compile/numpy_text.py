@@ -106,40 +106,26 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
         fields["shape"] = f"{out}.shape" if out else fields.get("shape")
         text = VIEWS["copy" if out and op == "expand" else op].format(*args, **fields)
         return [f"np.copyto({out}, {text})" if out else text]
-    if not out:
-        return [expression(op, args, static)]
+    if op == "cast" and not out:
+        return [f"{args[0]}.astype('{static['dtype']}')"]
     if op == "cast":
         return [f"np.copyto({out}, {args[0]}, casting='unsafe')"]
+    if op == "where" and not out:
+        return [f"np.where({fields['all']})"]
     if op == "where":
         return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
-    if op == "put":
-        return [f"np.copyto({out}, {args[0]})", f"{out}[{fields['index']}] = {args[1]}"]
-    if op == "place":
+    if op == "place" and out:
         return [f"{out}[...] = 0", *additions(out, args, static["indices"])]
-    raise without_form(op)
-
-
-def expression(op: str, args: list[str], static: dict[str, Any]) -> str:
-    """An operation of which there is no call with `out`, as an expression."""
-    if op == "cast":
-        return f"{args[0]}.astype('{static['dtype']}')"
-    if op == "where":
-        return f"np.where({', '.join(args)})"
-    raise without_form(op)
+    raise Untraceable(f"{op} has no form in compiled source yet")
 
 
 def additions(out: str, parts: list[str], indices: list[Any]) -> list[str]:
     """Statements that add parts to their places; those of an index of arrays may be named twice."""
     texts = [index_text(index) for index in indices]
-    add = (
-        "np.add.at({0}, np.index_exp[{1}], {2})" if any("np.array" in t for t in texts) else "{0}[{1}] += {2}"
-    )
+    add = "{0}[{1}] += {2}"
+    if any("np.array" in text for text in texts):
+        add = "np.add.at({0}, np.index_exp[{1}], {2})"
     return [add.format(out, text, part) for text, part in zip(texts, parts)]
-
-
-def without_form(op: str) -> Untraceable:
-    """The error for an operation that sources cannot do."""
-    return Untraceable(f"{op} has no form in compiled source yet")
 
 
 def wrapped(text: str, width: int = 120) -> list[str]:

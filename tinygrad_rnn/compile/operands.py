@@ -23,7 +23,7 @@ from .symbols import Value
 
 START, LOOP = "", "the loop"  # the sections of a function
 BEFORE, AFTER = "before the loop, for all steps at once", "after the loop, for all steps at once"
-SUMMED = ("row", "fold", "turned")  # kinds that a sum over rows can be taken of
+SUMMED = ("row", "fold")  # kinds that a sum over rows can be taken of
 
 
 class Operands:
@@ -202,8 +202,6 @@ class Operands:
         """Rows of all steps."""
         if v.kind == "fold":
             return f"{self.rows(v.args[0])}.reshape(-1, {', '.join(map(str, v.shape[1:]))})"
-        if v.kind == "turned":
-            return f"{self.rows(v.args[0])}.T"
         s = self.storage.spot(v)
         return s.buffer.name + tail(s) if s.buffer.scope == "given" else self.whole(s)
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from ..autograd.gradmode import mode
-from ..autograd.primitive import record, user_line
+from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
 from .kinds import axes_in, is_row, kind_of
-from .symbols import Symbol, Untraceable, Value, dummy, mixture
+from .symbols import Symbol, Value, dummy, mixture, refused
 
 
 class Trace:
@@ -63,9 +63,7 @@ class Trace:
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         tracked = [x.array for x in inputs if isinstance(x, Tensor) and x.requires_grad]
         if not all(isinstance(array, Symbol) for array in tracked):
-            raise Untraceable(
-                f"a tensor that requires a gradient does not belong to the cell, at {user_line()}"
-            )
+            raise refused("a tensor that requires a gradient does not belong to the cell")
         out = self.tensor(self.note(primitive.name, primitive.forward, arrays, static))
         if mode.enabled and tracked:
             record(primitive, inputs, arrays, static, out)
@@ -74,7 +72,7 @@ class Trace:
     def note(self, op: str, forward: Callable[..., Any], inputs: Any, static: dict[str, Any]) -> Value:
         """The value of an operation."""
         if any(isinstance(i, Symbol) for s in static.values() for i in (s if isinstance(s, tuple) else (s,))):
-            raise Untraceable(f"{op}: an index depends on data, at {user_line()}")
+            raise refused(f"{op}: an index depends on data")
         args = tuple(self.value_of(x) for x in inputs)
         same = (id(a) if isinstance(a, Value) else (type(a), a) for a in args)
         key = (op, *same, repr(static))
@@ -119,16 +117,14 @@ class Trace:
         """A value for an argument; numbers stand for themselves."""
         if isinstance(x, Symbol):
             if x.value is None:
-                raise Untraceable(
-                    f"a view of a value was taken outside the operations that can be traced, at {user_line()}"
-                )
+                raise refused("a view of a value was taken outside the operations that can be traced")
             return x.value
         if isinstance(x, np.generic):
             x = x.item()
         if isinstance(x, np.ndarray):
             return self.brought(x)
         if isinstance(x, float) and math.isnan(x):
-            raise Untraceable(f"a number was computed from values that are not known yet, at {user_line()}")
+            raise refused("a number was computed from values that are not known yet")
         return x
 
     def brought(self, array: Any) -> Any:
@@ -136,7 +132,7 @@ class Trace:
         if id(array) in self.kept:
             return self.kept[id(array)][1]
         if array.dtype.kind == "f" and np.isnan(array).any():
-            raise Untraceable(f"an array was computed from values that are not known yet, at {user_line()}")
+            raise refused("an array was computed from values that are not known yet")
         if self.rows in array.shape:
             return self.repeated(array)
         found = array.item() if array.shape == () else self.constant(array)
@@ -151,10 +147,8 @@ class Trace:
         """An array with a row for each sequence: the same number everywhere, or it cannot be known."""
         first = array.reshape(-1)[:1]
         if not is_row(array.shape, self.rows) or (array != first).any():
-            raise Untraceable(
-                f"an array {array.shape} has a row for each sequence but comes from no input "
-                f"(random numbers?), at {user_line()}"
-            )
+            what = f"an array {array.shape} has a row for each sequence but comes from no input"
+            raise refused(f"{what} (random numbers?)")
         one = self.constant(first.reshape((1,) * array.ndim))
         return self.made("expand", (one,), {"shape": array.shape}, array.shape, array.dtype)
 

@@ -26,6 +26,11 @@ class Untraceable(Exception):
     """This cell cannot be compiled; the message names the operation, and the line where there is one."""
 
 
+def refused(message: str) -> Untraceable:
+    """The error, with the user's line."""
+    return Untraceable(f"{message}, at {user_line()}")
+
+
 @dataclass(eq=False, repr=False)
 class Value:
     """One array of the program: an input (`op` is None), or what operation `op` makes of `args`."""
@@ -59,12 +64,12 @@ class Symbol(np.ndarray[Any, Any]):
             return NotImplemented
         trace = next(x.trace for x in inputs if isinstance(x, Symbol) and x.trace is not None)
         if method != "__call__" or kwargs:
-            raise Untraceable(f"np.{ufunc.__name__}.{method} on values, at {user_line()}")
+            raise refused(f"np.{ufunc.__name__}.{method} on values")
         return trace.symbol(trace.note(ufunc.__name__, ufunc, inputs, {}))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in FUNCTIONS or function in OF_VALUES:
-            raise Untraceable(f"np.{function.__name__} on values, at {user_line()}")
+            raise refused(f"np.{function.__name__} on values")
         return FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
@@ -86,9 +91,7 @@ def as_tensors(x: Any) -> Any:
 
 def _no_value(name: str) -> Callable[..., Any]:
     def refuse(*_: Any, **__: Any) -> Any:
-        raise Untraceable(
-            f"{name} asks for a value (a branch or number that depends on data), at {user_line()}"
-        )
+        raise refused(f"{name} asks for a value (a branch or number that depends on data)")
 
     refuse.__doc__ = f"`{name}` asks for a value: an error."
     return refuse
