@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 from .fission import Plan
-from .numpy_text import NAMES, ROWS, wrapped
+from .numpy_text import NAMES, ROWS, items, wrapped
 from .operands import AFTER, BEFORE, LOOP, START
 from .spots import Buffer
 from .statements import Statements
@@ -48,10 +48,8 @@ class Emitter(Statements):
         self.begin()
         self.fill("back")
         results = [] if step.d_x is None else [self.gradient_of_x(step.d_x)]
-        results += [
-            *map(self.final, states),
-            *(self.reduce(g) for g in step.d_params.values() if g is not None),
-        ]
+        results += map(self.final, states)
+        results += [self.reduce(g) for g in step.d_params.values() if g is not None]
         return self.function(head, [f"The gradients of {', '.join(self.wanted())}"], states, results)
 
     def fill(self, way: str) -> None:
@@ -74,7 +72,7 @@ class Emitter(Statements):
         self.sections[START] += [self.set_state(state, name) for state, name in states.items()]
         for title, lines in self.sections.items():
             out += [f"    # --- {title}"] * bool(title and lines) + [f"    {line}" for line in lines]
-        return [*out, f"    return {', '.join(results)}{',' if len(results) == 1 else ''}"]
+        return [*out, f"    return {items(results)}"]
 
     def constant_names(self) -> list[str]:
         """The arguments that are the same at each step."""
@@ -92,7 +90,7 @@ class Emitter(Statements):
         step, N = self.plan.step, "T B" if self.last else "N"
 
         def shaped(name: str, shape: list[Any]) -> str:
-            return f"{name} ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+            return f"{name} ({items(map(str, shape))})"
 
         given = [shaped(self.x, [N, *step.x.shape[1:]])]
         given += [shaped(name, ["B", *v.shape[1:]]) for name, v in zip(self.initial, step.states)]
@@ -156,25 +154,21 @@ class Emitter(Statements):
         for name, (width, dtype) in self.wide.items():
             out.append(f"    w.{name} = np.empty(({width}, T * B), {self.dtype(dtype)})")
         for way, views in self.loop_views.items():
-            names = ", ".join(views) + ("," if len(views) == 1 else "")
-            out += wrapped(f"    w.{way}_steps = [({names}) for {self.steps(way)}]")
+            out += wrapped(f"    w.{way}_steps = [({items(views)}) for {self.steps(way)}]")
         return [*out, "    return w"]
 
     def steps(self, way: str) -> str:
         """The `for` that goes through the steps, in the order of the loop."""
         if self.last:
-            return f"t in {'reversed(range(T))' if (way == 'back') != self.reverse else 'range(T)'}"
-        return f"s, e in w.blocks{'[::-1]' if way == 'back' else ''} for n in (e - s,)"
+            return f"t in {'reversed(range(T))' if self.turn(way) else 'range(T)'}"
+        return f"s, e in w.blocks{self.turn(way)} for n in (e - s,)"
 
     def allocation(self, b: Buffer) -> str:
         """The call that makes a buffer."""
-        tail = ", ".join(map(str, b.tail))
-        if self.last:
-            shape = {"all": f"T, {tail}, B", "history": f"T + 1, {tail}, B"}.get(b.scope, f"{tail}, B")
-        else:
-            shape = ", ".join(filter(None, ["N" if b.scope == "all" else "B", tail]))
-        comma = "," if shape in ("N", "B") else ""
-        return f"np.{'zeros' if b.zeros else 'empty'}(({shape}{comma}), {self.dtype(b.dtype)})"
+        steps = {"all": ["T"], "history": ["T + 1"]}.get(b.scope, [])
+        tail = list(map(str, b.tail))
+        shape = [*steps, *tail, "B"] if self.last else ["N" if b.scope == "all" else "B", *tail]
+        return f"np.{'zeros' if b.zeros else 'empty'}(({items(shape)}), {self.dtype(b.dtype)})"
 
     def dtype(self, dtype: Any) -> str:
         """A dtype as source; the program's own has a name, so that a reader can change it."""
@@ -182,27 +176,22 @@ class Emitter(Statements):
 
     def comment(self, b: Buffer) -> str:
         """What a buffer holds."""
-        names = list(dict.fromkeys(v.name for v, _ in b.holds if v.name))
+        names = ", then ".join(dict.fromkeys(v.name for v, _ in b.holds if v.name))
         kind = {
             "step": "scratch of one step",
-            "live": "one state",
+            "live": "the gradient that is carried back" if b.way == "back" else "one state",
             "history": "of every step, the first included",
             "all": "of every step",
         }[b.scope]
-        if b.way == "back" and b.scope == "live":
-            kind = "the gradient that is carried back"
-        return (", then ".join(names) + ": " if names else "") + kind
+        return f"{names}: {kind}" if names else kind
 
     def module(self, title: str, functions: list[list[str]]) -> str:
         """The whole module."""
         texts = [text.strip("\n") + "\n" for text in self.helpers.values()]
         texts, used = by_name(texts + ["\n".join(f) + "\n" for f in functions])
-        imports = ["import math"] * ("erf" in self.helpers) + [
-            "from types import SimpleNamespace",
-            "",
-            "import numpy as np",
-        ]
-        imports += [f"from numpy import {', '.join(used)}"] * bool(used)
+        imports = ["import math"] if "erf" in self.helpers else []
+        imports += ["from types import SimpleNamespace", "", "import numpy as np"]
+        imports += [f"from numpy import {', '.join(used)}"] if used else []
         head = [f'"""{title}\n"""', "", *imports, "", f"DTYPE = np.{self.plan.step.dtype}", ""]
         return "\n\n".join(["\n".join(head), *texts])
 

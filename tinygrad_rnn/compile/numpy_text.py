@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from .kinds import UFUNCS
@@ -88,6 +89,12 @@ def number(x: Any) -> str:
     if isinstance(x, float) and math.isinf(x):
         return "np.inf" if x > 0 else "-np.inf"
     return repr(x)
+
+
+def items(texts: Iterable[str]) -> str:
+    """What stands between the brackets of a tuple."""
+    texts = list(texts)
+    return ", ".join(texts) + ("," if len(texts) == 1 else "")
 
 
 def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool = False) -> list[str]:

@@ -9,7 +9,7 @@ In the loop a name is a view of this step: `workspace` makes the views once for 
 from __future__ import annotations
 
 from .lines import Line, merged
-from .numpy_text import ERF, PRODUCTS, SIGMOID, call, wrapped
+from .numpy_text import ERF, PRODUCTS, SIGMOID, call, items, wrapped
 from .operands import Operands
 from .spots import Buffer, Spot, is_view, slices_of
 from .symbols import Value
@@ -104,15 +104,18 @@ class Statements(Operands):
 
     def header(self, way: str, views: list[str], given: list[Buffer]) -> str:
         """The line that starts the loop: the views of this step, and the rows of what the caller gave."""
-        names = ", ".join(views) + ("," if len(views) == 1 else "")
+        names, turn = items(views), self.turn(way)
         if not given:
             return f"for {f'({names})' if len(names) > 90 else names or '_'} in w.{way}_steps:"
-        turn = "[::-1]" if (way == "back") != (self.reverse and self.last) else ""
         steps = "{}_columns" + turn if self.last else f"[{{}}[s:e] for s, e in w.blocks{turn}]"
         targets = ", ".join(f"{b.name}_t" for b in given)
         sources = ", ".join(steps.format(b.name) for b in given)
         each = f"(({names}), {targets})" if views else f"_, {targets}"
         return f"for {each} in zip(w.{way}_steps, {sources}):"
+
+    def turn(self, way: str) -> str:
+        """What to write behind something with an entry for each step, if the loop runs against its order."""
+        return "[::-1]" if (way == "back") != (self.reverse and self.last) else ""
 
     def local_name(self, s: Spot, way: str) -> str:
         """The name of what is written last to a spot, or of what looks at it."""
