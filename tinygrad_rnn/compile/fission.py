@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from .kinds import columns_of
-from .symbols import Value
+from .symbols import Value, key_of
 from .trace import Step
 
 PARTS = [f"{way} {part}" for way in ("forward", "back") for part in ("before", "loop", "after")]
@@ -151,9 +151,9 @@ class Simplifier:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.new: list[Value] = []
-        self.swap: dict[int, Value] = {}
-        self.known: dict[Any, Value] = {}
+        self.new: list[Value] = []  # the values as they will be
+        self.swap: dict[int, Value] = {}  # what stands for an old value
+        self.known: dict[Any, Value] = {}  # what is not computed twice
         self.uses: Counter[int] = Counter()
         self.factors: dict[int, tuple[Value, Any]] = {}  # of products that are not made yet: g and factor
 
@@ -284,8 +284,3 @@ class Simplifier:
             if isinstance(a, Value) and a.op == "neg":  # -a + b = b - a
                 return self.make("sub", (b, a.args[0]), like)
         return self.make(op, args, like)
-
-
-def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What two calls of an operation without static arguments have in common if they give the same value."""
-    return (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args))

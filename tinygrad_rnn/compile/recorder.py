@@ -20,7 +20,7 @@ from ..autograd.gradmode import mode
 from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
 from .kinds import axes_in, is_row, kind_of
-from .symbols import Symbol, Value, dummy, mixture, refused
+from .symbols import Symbol, Value, dummy, key_of, mixture, refused
 
 
 class Trace:
@@ -74,8 +74,7 @@ class Trace:
         if any(isinstance(i, Symbol) for s in static.values() for i in (s if isinstance(s, tuple) else (s,))):
             raise refused(f"{op}: an index depends on data")
         args = tuple(self.value_of(x) for x in inputs)
-        same = (id(a) if isinstance(a, Value) else (type(a), a) for a in args)
-        key = (op, *same, repr(static))
+        key = (*key_of(op, args), repr(static))
         if key not in self.known or "array" in repr(static):  # whose text may be shortened
             with np.errstate(all="ignore"):
                 y = forward(*[dummy(a) if isinstance(a, Value) else a for a in args], **static)

@@ -53,6 +53,11 @@ class Value:
         return f"{self.name or '·'}{self.shape} = {self.op}({args})"
 
 
+def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Equal for two calls of an operation that, with the same static arguments, give the same value."""
+    return (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args))
+
+
 class Symbol(np.ndarray[Any, Any]):
     """An array without values. Asking for one is an error; NumPy's functions note themselves."""
 
