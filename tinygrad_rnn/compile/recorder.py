@@ -1,7 +1,8 @@
 """Recorder: while it watches a thread, every operation on symbols is noted instead of run.
 
-    u = h @ W.T         notes   v1 = permute(W), u = matmul(h, v1)        and names u after the variable
-    h.T @ d + e.T @ d   …       a sum of products; an operation done twice on the same values is noted once
+    u = h @ W.T                     v1 = permute(W), u = matmul(h, v1): named after the variable
+    tanh(u) * tanh(u)               v2 = tanh(u), v3 = mul(v2, v2): the same is noted once
+    cat([h, e]).T @ cat([d, g])     h.T @ d + e.T @ g: so are the gradients of a weight that is used twice
 
 Next: members.py.
 """
