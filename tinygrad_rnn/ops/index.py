@@ -157,12 +157,11 @@ def change(tensor: Tensor, result: Tensor) -> None:
         tensor.become(result)
         return
     new = Ground([array, *(t.array for t in others)])
-    new.show(new.values, array)[...] = result.array
+    new.views[0][...] = result.array
     new.show(new.numbers, array)[...] = np.arange(array.size).reshape(array.shape)
     written, memory = result.reshape(-1), Memory()
     after = [result, *(_rewritten(t, written, new) if t.family is tensor.family else t for t in others)]
-    for t, now in zip([tensor, *others], after):
-        shown = new.show(new.values, t.array)
+    for t, now, shown in zip([tensor, *others], after, new.views):
         shown.flags.writeable = t.array.flags.writeable
         t.become(now)
         t.array = shown
@@ -189,8 +188,9 @@ class Ground:
         self.low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
         size = (high - self.low) // arrays[0].itemsize
         self.values, self.numbers = np.empty(size, arrays[0].dtype), np.full(size, -1)
-        for a in arrays:
-            self.show(self.values, a)[...] = a
+        self.views = [self.show(self.values, a) for a in arrays]
+        for view, a in zip(self.views, arrays):
+            view[...] = a
 
     def show(self, ground: Array, a: Array) -> Array:
         """The part of `ground` (values or numbers) that stands for what `a` shows."""
