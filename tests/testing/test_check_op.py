@@ -277,6 +277,15 @@ def test_a_right_optimizer_keeps_every_law(make, options):
     assert set(strays) == ({"groups_are_independent"} if make is optim.LBFGS else set())
 
 
+def test_an_optimizer_may_have_no_learning_rate():
+    class Fixed(optim.SGD):
+        def __init__(self, params):
+            super().__init__(params, lr=0.01)
+            del self.defaults["lr"]
+
+    assert check_optimizer(Fixed, laws=["groups_are_independent"])["groups_are_independent"] == "held"
+
+
 class Uphill(optim.SGD):
     def step(self, closure=None):
         self.param_groups[0]["lr"] = -abs(self.param_groups[0]["lr"])
