@@ -119,6 +119,9 @@ def test_sums_of_integers_are_int64_and_a_dtype_may_be_given():
         assert x.sum().dtype == x.prod().dtype == x.cumsum(0).dtype == I64
     assert tg.full((300,), 1, dtype=U8).sum().item() == 300
     assert tg.ones(3).sum(dtype=I32).dtype == I32
+    for x in (tg.ones(3), tg.ones(3, dtype=U8), tg.ones(3) > 0):
+        for name in ("sum", "prod", "cumsum", "cumprod"):
+            assert getattr(x, name)(0, dtype=I32).dtype == I32
     assert tg.arange(3).mean(dtype=F64).dtype == F64
     assert (tg.ones(3) > 0).all().dtype == BOOL
     assert tg.ones(3).argmax().dtype == tg.ones(3).sort().indices.dtype == I64

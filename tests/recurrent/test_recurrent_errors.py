@@ -149,6 +149,8 @@ def test_a_state_of_the_wrong_kind():
     h = tg.zeros(1, 2, 3)
     with pytest.raises(RuntimeError, match=r"LSTM: hx must be a pair \(h, c\), got Tensor"):
         nn.LSTM(2, 3)(tg.zeros(4, 2, 2), h)
+    with pytest.raises(RuntimeError, match=r"LSTM: hx must be a pair \(h, c\), got Tensor"):
+        nn.LSTM(2, 3)(tg.zeros(4, 2, 2), tg.zeros(2, 1, 2, 3))  # not even one of both
     with pytest.raises(RuntimeError, match=r"GRU: hx must have shape \(1, 2, 3\), got tuple"):
         nn.GRU(2, 3)(tg.zeros(4, 2, 2), (h, h))
     with pytest.raises(RuntimeError, match=r"LSTM: c must have shape \(1, 2, 3\)"):
