@@ -81,6 +81,9 @@ ERRORS = [
     ("x.index_add(0, tg.tensor([0]), x)", RuntimeError, "index_add: 1 entries of dim 0"),
     ("x.scatter(0, whole * 0, row)", RuntimeError, r"scatter: index \(2, 3\) does not fit src \(4,\)"),
     ("x @ x", RuntimeError, r"matmul, given \(2, 3\) and \(2, 3\): inner sizes 3 and 2 differ"),
+    ("x @ tg.ones(3, 4, 5)", RuntimeError, "inner sizes 3 and 4 differ"),
+    ("x @ tg.ones(4)", RuntimeError, "inner sizes 3 and 4 differ"),
+    ("tg.ones(2, 1, 3) @ tg.ones(3, 3, 5) @ tg.ones(4, 5, 2)", RuntimeError, "matmul, given .*broadcast"),
     ("x @ x.sum()", RuntimeError, r"matmul, given \(2, 3\) and \(\)"),
     (
         "tg.mm(x, row)",
