@@ -192,3 +192,29 @@ def test_each_operation(name: str) -> None:
             everything(compiled, x, begin, lengths=tg.tensor([3, 1])),
             everything(eager, x, begin, lengths=tg.tensor([3, 1])),
         )
+
+
+class Forms(Cell):
+    """A cell that does something else for each form of its state."""
+
+    hidden_size = 3
+
+    def step(self, a: Any, state: Any) -> Any:
+        if isinstance(state[0], tuple):
+            (p, q), r = state
+            return nn.cells.Step(p + a, ((tg.tanh(p + a), q * r), r))
+        if isinstance(state[1], tuple):
+            p, (q, r) = state
+            return nn.cells.Step(q - a, (tg.sin(p - a), (q + r, r)))
+        p, q, r = state
+        return nn.cells.Step(r * a, (p, q + a, tg.tanh(r)))
+
+
+def test_states_of_several_forms_have_a_program_each() -> None:
+    eager = Recurrent(Forms())
+    compiled = tg.compile(eager, fullgraph=True)
+    x = tg.randn(4, 2, 3, dtype=tg.float64)
+    p, q, r = (tg.randn(2, 3, dtype=tg.float64) for _ in range(3))
+    for state in ((p, q), r), (p, (q, r)), (p, q, r):
+        (y, _), (wanted, _) = compiled(x, state), eager(x, state)
+        np.testing.assert_allclose(y.numpy(), wanted.numpy(), rtol=1e-12)

@@ -154,11 +154,18 @@ def depends_on(
         "gradients": asked,
         "gradient of x": asked and data.requires_grad,
         "input": (data.shape[1:], data.dtype),
-        "states": (type(state), *((s.shape[1:], s.dtype) for s in leaves)),
+        "states": nested(state),
         "parameters": tuple(
             (path, t.shape, t.dtype, asked and t.requires_grad) for path, t in tensors.items()
         ),
     }
+
+
+def nested(state: Any) -> Any:
+    """The form of a state: what is in which kind of tuple, shapes and dtypes."""
+    if isinstance(state, tuple):
+        return (type(state), *map(nested, state))
+    return state.shape[1:], state.dtype
 
 
 class Compiled(Recurrent):
