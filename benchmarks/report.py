@@ -78,8 +78,9 @@ def plot(rows: list[Row], path: Path) -> None:
     from matplotlib import pyplot
 
     cells = list(dict.fromkeys(row.cell for row in rows))
+    most = len({row.size for row in rows})
     figure, panels = pyplot.subplots(
-        1, len(cells), figsize=(5.5 * len(cells), 4.5), squeeze=False, sharey=True
+        1, len(cells), figsize=(max(5.5, 0.8 * most) * len(cells) + 1.5, 5), squeeze=False, sharey=True
     )
     for panel, cell in zip(panels[0], cells):
         here = [row for row in rows if row.cell == cell]
@@ -88,12 +89,13 @@ def plot(rows: list[Row], path: Path) -> None:
         for name in dict.fromkeys(row.name for row in here):
             times = {row.size: row.step for row in here if row.name == name}
             points = [(k, times[size] / bound.get(size, 1)) for k, size in enumerate(sizes) if size in times]
-            panel.plot(*zip(*points), marker="o", label=name, linewidth=2.5 if name == "compiled" else 1.2)
+            panel.plot(*zip(*points), "o-", label=name, linewidth=2.5 if name == "compiled" else 0.6)
         panel.set_yscale("log")
         panel.set_xticks(
-            range(len(sizes)), [", ".join(map(str, size)) for size in sizes], rotation=25, ha="right"
+            range(len(sizes)), [", ".join(map(str, size)) for size in sizes], rotation=40, ha="right"
         )
         panel.set_title(cell)
+        panel.set_xlabel("T, B, D, H")
         panel.grid(True, which="both", alpha=0.25)
     panels[0][0].set_ylabel("training step / its matrix products alone")
     panels[0][-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
