@@ -136,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     if given.out:
         command = " ".join(["python benchmarks/run.py", *(argv or sys.argv[1:])])
         given.out.write_text(
-            f"# Training steps, side by side\n\n![a training step's time relative to its matrix products alone]"
+            "# Training steps, side by side\n\n![a training step's time relative to its products alone]"
             f"({given.out.stem}.png)\n\n{machine()}\n\n    {command}\n\n{markdown(rows)}\n"
         )
         plot(rows, given.out.with_suffix(".png"))
