@@ -245,6 +245,30 @@ def test_a_cell_called_alone_takes_one_step():
     close(cell(x), cell.step(x, tg.zeros(4, 3, dtype=tg.float64)))
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_a_gradient_passes_through_the_dropout_between_layers(kind):
+    layer = kind(2, 3, 2, dropout=0.4).double()
+    xs = tg.randn(4, 3, 2, dtype=tg.float64, requires_grad=True)
+    weights = list(layer.parameters())
+
+    def loss():
+        tg.manual_seed(5)  # the same units dropped each time
+        return layer(xs)[0].sin().sum()
+
+    along = [tg.randn(*t.shape, dtype=tg.float64) for t in (xs, *weights)]
+    slopes = tg.autograd.grad(loss(), [xs, *weights])
+    by_backward = sum((g * d).sum().item() for g, d in zip(slopes, along))
+    losses = []
+    for size in (1e-6, -1e-6):
+        with tg.no_grad():
+            for t, d in zip((xs, *weights), along):
+                t += size * d
+            losses.append(loss().item())
+            for t, d in zip((xs, *weights), along):
+                t -= size * d
+    assert by_backward == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-6)
+
+
 def test_dropout_acts_between_layers_and_only_in_training():
     """A layer that hands on its input shows which numbers were dropped."""
 
