@@ -49,6 +49,24 @@ def test_a_ragged_batch_equals_its_sequences_alone(kind, both_ways, counts):
 
 
 @some
+@given(kinds, flag, lengths)
+def test_a_batch_packed_in_its_own_order_equals_its_sequences_alone(kind, both_ways, counts):
+    counts = sorted(counts, reverse=True)
+    layer = make(kind, num_layers=2, bidirectional=both_ways)
+    xs = tg.randn(T, len(counts), D, dtype=tg.float64)
+    packed, last = layer(pack_padded_sequence(xs, counts))
+    ys, found = pad_packed_sequence(packed, total_length=T)
+    assert found.tolist() == counts
+    for s in parts(last):
+        assert s.shape == (2 * (1 + both_ways), len(counts), H)  # a row for each sequence, none besides
+    for b, n in enumerate(counts):
+        alone, state = layer(xs[:n, b])
+        close(ys[:n, b], alone)
+        for s, p in zip(parts(last), parts(state)):
+            close(s[:, b], p)
+
+
+@some
 @given(kinds, flag, lengths, st.sampled_from([np.nan, np.inf, -np.inf, 1e300]), flag)
 def test_padding_reaches_neither_values_nor_gradients(kind, both_ways, counts, poison, packed):
     layer = make(kind, bidirectional=both_ways)
