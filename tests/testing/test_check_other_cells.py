@@ -149,3 +149,16 @@ def test_a_loop_may_ask_every_cell_for_its_initial_state():
 
     assert check_cell(Elman, over=Asks, laws=["layers_equal_loops"])["layers_equal_loops"] == "held"
     assert {"Elman", "Fitted"} <= set(asked)
+
+
+class LosesDigits(nn.RNNCell):
+    """Right in float64; in float32 adding a large number and taking it away again leaves little of h."""
+
+    def step(self, a, h):
+        return super().step(a, (h + 1e5) - 1e5)
+
+
+def test_a_cell_that_is_inexact_in_float32_is_told_so():
+    with pytest.raises(LawBroken, match=r"off by .* from float64") as caught:
+        check_cell(LosesDigits, laws=["float32_stays_float32"])
+    assert caught.value.laws == ["float32_stays_float32"]
