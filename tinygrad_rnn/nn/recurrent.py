@@ -107,11 +107,14 @@ class Recurrent(Module):
 
     def run_packed(self, packed: PackedSequence, states: list[State]) -> tuple[Tensor, list[State]]:
         """The layers over a PackedSequence; states in the order of the caller's columns."""
-        there, back = packed.sorted_indices, packed.unsorted_indices
+        there = packed.sorted_indices
         if there is not None:
             states = [None if s is None else each(lambda x: x[there], s) for s in states]
         data, last = self.run_rows(packed.data, packed.batch_sizes.tolist(), packed.batch_size, states)
-        return data, last if back is None else [each(lambda x: x[back], s) for s in last]
+        if there is None:
+            return data, last
+        back = there.argsort()  # unsorted_indices may not have been given
+        return data, [each(lambda x: x[back], s) for s in last]
 
     def run_rows(
         self, data: Tensor, sizes: list[int], B: int, states: list[State]
