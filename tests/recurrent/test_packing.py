@@ -11,9 +11,13 @@ from tinygrad_rnn.nn.utils import rnn
 counts = st.lists(st.integers(0, 4), min_size=1, max_size=5)
 
 
-def sequences(lengths):
+def sequences(lengths, features=()):
     """Sequences whose entries say where they belong: sequence b holds 10 b, 10 b + 1, …"""
-    return [10.0 * b + tg.arange(n, dtype=tg.float64) for b, n in enumerate(lengths)]
+    return [
+        (10.0 * b + np.arange(n)).reshape(n, *(1 for _ in features))
+        + tg.zeros(n, *features, dtype=tg.float64)
+        for b, n in enumerate(lengths)
+    ]
 
 
 def test_the_picture_in_the_documentation():
@@ -36,16 +40,23 @@ def test_packed_rows_stand_by_step_longest_first(lengths, first):
     assert packed.batch_sizes.tolist() == [sum(n > t for n in lengths) for t in range(max(lengths))]
 
 
-@given(counts, st.booleans(), st.integers(0, 2), st.integers(-2, 2).map(float))
-def test_packing_and_padding_again_is_the_identity(lengths, first, more, filling):
-    xs = sequences(lengths)
+@given(
+    counts,
+    st.booleans(),
+    st.integers(0, 2),
+    st.integers(-2, 2).map(float),
+    st.sampled_from([(), (2,), (3, 2)]),
+)
+def test_packing_and_padding_again_is_the_identity(lengths, first, more, filling, features):
+    xs = sequences(lengths, features)
     packed = rnn.pack_sequence(xs, enforce_sorted=False)
     T = max(lengths) + more
     padded, found = rnn.pad_packed_sequence(packed, first, filling, total_length=T)
     assert found.tolist() == lengths
     columns = padded if first else padded.transpose(0, 1)
     for column, x, n in zip(columns, xs, lengths):
-        assert column.tolist() == x.tolist() + [filling] * (T - n)
+        assert column[:n].tolist() == x.tolist()
+        assert column[n:].tolist() == tg.full((T - n, *features), filling).tolist()
     for a, b in zip(rnn.unpack_sequence(packed), xs):
         assert a.tolist() == b.tolist()
 
@@ -58,6 +69,22 @@ def test_gradients_find_the_way_back(lengths):
     (np.sin(padded) + 5 * padded).sum().backward()
     counted = np.arange(4)[:, None, None] < np.array(lengths)[:, None]
     assert np.allclose(x.grad.numpy(), np.where(counted, np.cos(x.detach().numpy()) + 5, 0))
+
+
+def test_sequences_of_one_length_stay_in_order_however_many():
+    """An order of equal lengths that is not stable would show only in batches this large."""
+    x = tg.arange(3.0 * 99).reshape(3, 99)
+    packed = rnn.pack_padded_sequence(x, [3] * 99)
+    assert packed.sorted_indices is None and packed.data.tolist() == x.flatten().tolist()
+    for n in (1, 3):
+        assert rnn.pack_padded_sequence(x[:n], [n] * 99).batch_size == 99
+
+
+def test_the_steps_of_a_mask_keep_their_order_however_many():
+    counted = np.arange(99) % 3 != 1
+    rows = rnn.rows_of(np.stack([counted, ~counted], 1))
+    assert rows.t[rows.b == 0].tolist() == np.flatnonzero(counted).tolist()
+    assert rows.t[rows.b == 1].tolist() == np.flatnonzero(~counted).tolist()
 
 
 def test_padding_sides_and_shapes():
