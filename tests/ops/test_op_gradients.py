@@ -25,6 +25,7 @@ def positive(x):
 
 X, Y, CUBE, MASK = wave(2, 3), wave(2, 3, phase=1.0), wave(2, 3, 4), wave(2, 3, phase=2.0) > 0
 HOLES = wave(3, 4, phase=0.7) * (np.arange(12).reshape(3, 4) % 5 != 1)
+FEW_HOLES = CUBE * (np.arange(24).reshape(2, 3, 4) % 7 != 1)
 SIZES = (X, wave(), wave(0, 3))
 ROW, ONE = wave(3, phase=3.0), wave(phase=4.0)
 PAIRS = (
@@ -83,7 +84,7 @@ CASES = {
         for k in (True, False)
     ],
     "cumsum": [((x,), {"axis": a}) for x in (CUBE, wave(2, 0)) for a in (0, 1)],
-    "cumprod": [((x,), {"axis": a}) for x in (CUBE, HOLES, 0 * X, wave(2, 0)) for a in (0, 1)],
+    "cumprod": [((x,), {"axis": a}) for x in (CUBE, HOLES, FEW_HOLES, 0 * X, wave(2, 0)) for a in (0, 1)],
     "reshape": alone({"shape": (3, 2)}, {"shape": (1, 6, 1)})
     + alone({"shape": ()}, x=wave(1))
     + alone({"shape": (3, 0, 2)}, x=wave(0, 3)),
@@ -98,7 +99,8 @@ CASES = {
         ((X, wave(1, 3)), {"axis": 0, "sizes": [2, 1]}),
         ((X, wave(2, 0), Y), {"axis": 1, "sizes": [3, 0, 3]}),
     ],
-    "stack": [((X, Y), {"axis": axis}) for axis in (0, 1, 2)] + [((wave(), wave(phase=1.0)), {"axis": 0})]
+    "stack": [((X, Y), {"axis": axis}) for axis in (0, 1, 2)]
+    + [((wave(), wave(phase=1.0)), {"axis": 0})]
     + [((wave(0, 3), wave(0, 3)), {"axis": 1})],
     "getitem": alone(
         *(

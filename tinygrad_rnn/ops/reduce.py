@@ -45,8 +45,6 @@ def _shared(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
 def _others(x: Any, axis: int) -> Any:
     """At each place the product of all others: of those before times of those after, so zeros do no harm."""
     n = x.shape[axis]
-    if not n:
-        return x
     one = np.ones_like(x[along(axis, slice(0, 1))])
     before = np.cumprod(np.concatenate([one, x[along(axis, slice(0, n - 1))]], axis=axis), axis=axis)
     rest = np.concatenate([x[along(axis, slice(1, n))], one], axis=axis)

@@ -146,7 +146,7 @@ def pad_sequence(
     """Sequences (T_b, ...) side by side, filled up: (T, B, ...), or (B, T, ...) with `batch_first`."""
     if padding_side not in ("right", "left"):
         raise ValueError(f"padding_side: 'right' or 'left', not {padding_side!r}")
-    sequences = sequences.unbind(0) if isinstance(sequences, Tensor) else list(sequences)
+    sequences = list(sequences)
     if not sequences:
         raise ValueError("pad_sequence: expected at least one sequence")
     T = max(len(x) for x in sequences)
