@@ -71,6 +71,18 @@ def test_gradients_find_the_way_back(lengths):
     assert np.allclose(x.grad.numpy(), np.where(counted, np.cos(x.detach().numpy()) + 5, 0))
 
 
+@given(counts, st.booleans(), st.sampled_from(["left", "right"]))
+def test_gradients_find_the_way_back_to_each_sequence(lengths, first, side):
+    xs = [x.requires_grad_() for x in sequences(lengths, (2,))]
+    padded = rnn.pad_sequence(xs, first, padding_side=side)
+    returned = rnn.unpack_sequence(rnn.pack_sequence(xs, enforce_sorted=False))
+    weights = [tg.randn(n, 2, dtype=tg.float64) for n in lengths]
+    sum((y * w).sum() for y, w in zip(returned, weights)).backward()
+    (np.sin(padded).sum() + 5 * padded.sum()).backward()
+    for x, w in zip(xs, weights):
+        assert np.allclose(x.grad.numpy(), w.numpy() + np.cos(x.detach().numpy()) + 5)
+
+
 def test_sequences_of_one_length_stay_in_order_however_many():
     """An order of equal lengths that is not stable would show only in batches this large."""
     x = tg.arange(3.0 * 99).reshape(3, 99)

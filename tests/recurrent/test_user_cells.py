@@ -238,6 +238,24 @@ def test_a_packed_sequence_goes_in_and_comes_out():
         close(a, b)
 
 
+@pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
+def test_the_time_loop_by_itself(make):
+    """nn.unroll over packed rows, by default forwards and from the initial state."""
+    cell, sizes = make(2, 4), [3, 3, 1]
+    data = tg.randn(7, 2, dtype=tg.float64)
+    packed = nn.utils.rnn.PackedSequence(data, tg.tensor(sizes))
+    for reverse in (False, True):
+        layer = nn.Recurrent([(cell, cell)])
+        expected, states = layer(packed)
+        ys, last = nn.unroll(cell, data, sizes, reverse=reverse)
+        assert ys.tolist() == expected.data.chunk(2, -1)[reverse].tolist()
+        assert [s.tolist() for s in tensors(last)] == [s.tolist() for s in tensors(states[reverse])]
+    ys, last = nn.unroll(cell, data, sizes)
+    assert ys.tolist() == expected.data.chunk(2, -1)[0].tolist()
+    nothing, last = nn.unroll(cell, data[:0], [])
+    assert nothing.shape == (0, *ys.shape[1:]) and all(len(s) == 0 for s in tensors(last))
+
+
 def test_a_cell_called_alone_takes_one_step():
     cell, x = Leaky(2, 3), tg.randn(4, 2, dtype=tg.float64)
     h = tg.randn(4, 3, dtype=tg.float64)

@@ -89,7 +89,7 @@ class Recurrent(Module):
         else:
             where = rows_of(self._mask(lengths, mask, T, B))
             data, last = self.run_packed(pack(xs, where), states)
-            ys = unpack(data, where, T, B)
+            ys = unpack(data, where.t, where.b, T, B)
         return ys.transpose(0, 1) if self.batch_first else ys, last
 
     def _mask(self, lengths: Any, mask: Any, T: int, B: int) -> Any:

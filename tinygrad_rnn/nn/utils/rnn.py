@@ -86,9 +86,9 @@ def pack(xs: Tensor, rows: Rows) -> PackedSequence:
     )
 
 
-def unpack(data: Tensor, rows: Rows, T: int, B: int) -> Tensor:
-    """Packed rows back in their places of a padded batch (T, B, ...), zeros elsewhere."""
-    return place(data, indices=[(rows.t, rows.b)], shape=(T, B, *data.shape[1:]))
+def unpack(data: Tensor, t: Array, b: Array, T: int, B: int) -> Tensor:
+    """A padded batch (T, B, ...) with packed row n at step t[n] of column b[n], zeros elsewhere."""
+    return place(data, indices=[(t, b)], shape=(T, B, *data.shape[1:]))
 
 
 def pack_padded_sequence(
@@ -129,9 +129,8 @@ def pad_packed_sequence(
     lengths = (np.arange(B) < sizes[:, None]).sum(0)
     order = np.arange(B) if sequence.sorted_indices is None else sequence.sorted_indices.array
     t, column = np.nonzero(np.arange(B) < sizes[:, None])
-    rows = Rows(t, order[column], sizes, order)
     mask = mask_of(lengths[np.argsort(order)], T)
-    padded = unpack(sequence.data, rows, T, B)
+    padded = unpack(sequence.data, t, order[column], T, B)
     if padding_value != 0:
         padded = where(Tensor(mask.reshape(mask.shape + (1,) * (padded.ndim - 2))), padded, padding_value)
     return padded.transpose(0, 1) if batch_first else padded, Tensor(mask.sum(0))
