@@ -52,12 +52,14 @@ LIMITS = (30, 300)  # seconds of computing that a mutant may take in cheap tests
 # primitives that a mutant is about.
 OPS = (
     "tests/ops/test_op_gradients.py -k '{}'",
-    "tests/ops/test_op_kinks.py tests/ops/test_op_truth.py tests/ops/test_ops_reference.py",
+    "tests/ops/test_op_kinks.py tests/ops/test_op_types.py tests/ops/test_ops_reference.py "
+    "tests/ops/test_op_errors.py tests/ops/test_op_truth.py tests/engine/test_engine_costs.py",
     "tests/ops tests/engine tests/nn tests/recurrent tests/compile",
 )
 ENGINE = (
     "tests/engine/test_contributions.py tests/engine/test_random_programs.py tests/engine/test_assignment.py",
-    "tests/engine/test_backward.py tests/ops/test_op_gradients.py -k 'not 100_000 and not [matmul'",
+    "tests/engine/test_backward.py tests/engine/test_engine_costs.py tests/engine/test_anomaly.py "
+    "tests/ops/test_op_gradients.py -k 'not 100_000 and not [matmul'",
     "tests/engine tests/engine_machine tests/ops tests/recurrent",
 )
 CELLS = (
