@@ -23,6 +23,7 @@ from tinygrad_rnn.autograd.contributions import (
     place,
     product,
 )
+from tinygrad_rnn.autograd.primitive import Primitive, apply
 
 shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
 seeds = st.integers(0, 2**32 - 1)
@@ -189,6 +190,25 @@ def test_small_numbers_stay_arrays():
     for _ in range(3):
         total.add(np.asarray(2.0))
     assert isinstance(total.total(), np.ndarray) and total.total() == 6
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["sum", "sum", "product", "slice"])))
+def test_a_rule_may_give_any_kind_of_contribution(order):
+    """The gradient of x is the sum of what all its uses give; each time backward runs, the same again."""
+    rules = {
+        "sum": lambda g, _y, _x: owned(np.array(g)),
+        "product": lambda g, _y, _x: Product(np.eye(3), np.array(g)),
+        "slice": lambda g, _y, _x: Placed(np.array(g), slice(None)),
+    }
+    w = tg.tensor(whole(np.random.default_rng(0), (4, 3, 2)))
+    for leaf in (True, False):
+        x = tg.ones(3, 2, dtype=tg.float64, requires_grad=True)
+        used = x if leaf else x * 1
+        ys = [apply(Primitive(kind, np.copy, [rules[kind]]), (used,), {}) for kind in order]
+        total = sum((y * w[k]).sum() for k, y in enumerate(ys))
+        for times in (1, 2):
+            total.backward(retain_graph=True)
+            assert x.grad.tolist() == (times * w.sum(0)).tolist()
 
 
 VIEWS = {
