@@ -88,8 +88,8 @@ def test_sequences_of_one_length_stay_in_order_however_many():
     x = tg.arange(3.0 * 99).reshape(3, 99)
     packed = rnn.pack_padded_sequence(x, [3] * 99)
     assert packed.sorted_indices is None and packed.data.tolist() == x.flatten().tolist()
-    for n in (1, 3):
-        assert rnn.pack_padded_sequence(x[:n], [n] * 99).batch_size == 99
+    for n, b in ((1, 99), (3, 99), (3, 0)):
+        assert rnn.pack_padded_sequence(x[:n, :b], [n] * b).batch_size == b
 
 
 def test_the_steps_of_a_mask_keep_their_order_however_many():

@@ -49,18 +49,24 @@ def test_a_ragged_batch_equals_its_sequences_alone(kind, both_ways, counts):
 
 
 @some
-@given(kinds, flag, lengths)
-def test_a_batch_packed_in_its_own_order_equals_its_sequences_alone(kind, both_ways, counts):
+@given(kinds, flag, lengths, flag)
+def test_a_batch_packed_in_its_own_order_equals_its_sequences_alone(kind, both_ways, counts, given_state):
     counts = sorted(counts, reverse=True)
     layer = make(kind, num_layers=2, bidirectional=both_ways)
     xs = tg.randn(T, len(counts), D, dtype=tg.float64)
-    packed, last = layer(pack_padded_sequence(xs, counts))
+    first = tg.randn(2, 2 * (1 + both_ways), len(counts), H, dtype=tg.float64)
+
+    def state_of(rows):
+        h, c = first[0][rows], first[1][rows]
+        return None if not given_state else (h, c) if kind == "LSTM" else h
+
+    packed, last = layer(pack_padded_sequence(xs, counts), state_of(...))
     ys, found = pad_packed_sequence(packed, total_length=T)
     assert found.tolist() == counts
     for s in parts(last):
         assert s.shape == (2 * (1 + both_ways), len(counts), H)  # a row for each sequence, none besides
     for b, n in enumerate(counts):
-        alone, state = layer(xs[:n, b])
+        alone, state = layer(xs[:n, b], state_of((slice(None), b)))
         close(ys[:n, b], alone)
         for s, p in zip(parts(last), parts(state)):
             close(s[:, b], p)
