@@ -24,9 +24,8 @@ def _getitem(x: Any, *, index: Any) -> Any:
     y = x[index]
     if isinstance(y, np.ndarray):
         return y
-    return x[
-        (*(index if isinstance(index, tuple) else (index,)), ...)
-    ]  # of one element a 0-d view, not a number
+    several = index if isinstance(index, tuple) else (index,)
+    return x[(*several, ...)]  # of one element a 0-d view, not a number
 
 
 def _put(x: Any, v: Any, *, index: Any, reuse: bool) -> Any:
