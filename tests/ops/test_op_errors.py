@@ -84,7 +84,10 @@ ERRORS = [
     ("x @ tg.ones(3, 4, 5)", RuntimeError, "inner sizes 3 and 4 differ"),
     ("x @ tg.ones(4)", RuntimeError, "inner sizes 3 and 4 differ"),
     ("tg.ones(2, 1, 3) @ tg.ones(3, 3, 5) @ tg.ones(4, 5, 2)", RuntimeError, "matmul, given .*broadcast"),
-    ("x @ x.sum()", RuntimeError, r"matmul, given \(2, 3\) and \(\)"),
+    ("row @ x", RuntimeError, "inner sizes 4 and 2 differ"),
+    ("row @ x[0]", RuntimeError, "inner sizes 4 and 3 differ"),
+    ("x @ x.sum()", RuntimeError, r"matmul, given \(2, 3\) and \(\): .*dimensions"),
+    ("x.sum() @ x", RuntimeError, r"matmul, given \(\) and \(2, 3\): .*dimensions"),
     (
         "tg.mm(x, row)",
         RuntimeError,

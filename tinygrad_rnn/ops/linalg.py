@@ -59,9 +59,9 @@ def _multiply(a: Any, b: Any) -> Any:
     try:
         return np.matmul(a, b)
     except ValueError:
-        if a.shape and b.shape and a.shape[-1] != b.shape[-2 if len(b.shape) > 1 else 0]:
-            inner = f"{a.shape[-1]} and {b.shape[-2 if len(b.shape) > 1 else 0]}"
-            raise ValueError(f"inner sizes {inner} differ") from None
+        of_a, of_b = a.shape[-1:], b.shape[-2:][:1]  # () of a number
+        if of_a and of_b and of_a != of_b:
+            raise ValueError(f"inner sizes {of_a[0]} and {of_b[0]} differ") from None
         raise
 
 
