@@ -113,6 +113,8 @@ def test_unpadding():
     padded = tg.arange(6.0).reshape(3, 2)
     assert [x.tolist() for x in rnn.unpad_sequence(padded, tg.tensor([3, 1]))] == [[0, 2, 4], [1]]
     assert [x.tolist() for x in rnn.unpad_sequence(padded, [2, 0, 1], batch_first=True)] == [[0, 1], [], [4]]
+    rnn.unpad_sequence(padded, [3, 1])[0].fill_(9)  # they are copies
+    assert padded.flatten().tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_lengths_come_as_lists_arrays_and_tensors():

@@ -366,5 +366,6 @@ def test_what_recurrent_refuses():
     with pytest.raises(ValueError, match=r"lengths: \[5, 1\] must lie between 0 and the 4 steps"):
         nn.Recurrent(cell)(xs, lengths=[5, 1])
     packed = nn.utils.rnn.pack_padded_sequence(xs, [4, 4])
-    with pytest.raises(ValueError, match="a PackedSequence knows its lengths"):
-        nn.Recurrent(cell)(packed, lengths=[4, 4])
+    for marked in ({"lengths": [4, 4]}, {"mask": np.ones((4, 2), bool)}):
+        with pytest.raises(ValueError, match="a PackedSequence knows its lengths"):
+            nn.Recurrent(cell)(packed, **marked)
