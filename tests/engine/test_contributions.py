@@ -171,6 +171,21 @@ def test_what_a_sum_has_handed_out_stays_as_it_was(first, later):
     np.testing.assert_array_equal(total.total(), expected)
 
 
+@given(CONTRIBUTIONS)
+def test_what_a_sum_owns_is_not_copied_again(kinds):
+    """A sum of several contributions, or of one that had to be made into an array, is already its own."""
+    total = Sum((3, 2))
+    for k, (kind, seed) in enumerate(kinds):
+        total.add(contribution(kind, np.random.default_rng(seed))[0])
+        found = total.total()
+        if k > 0 or kind in ("slice", "numbers", "product"):
+            assert total.own() is found
+    buffer = total.own()
+    for kind, seed in kinds:
+        total.add(contribution(kind, np.random.default_rng(seed))[0])
+        assert total.own() is buffer
+
+
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4), seeds)
 def test_products_in_one_go_are_the_sum_of_products(rows, seed):
     rng = np.random.default_rng(seed)
@@ -211,6 +226,13 @@ def test_a_rule_may_give_any_kind_of_contribution(order):
             assert x.grad.tolist() == (times * w.sum(0)).tolist()
 
 
+def test_an_owned_array_becomes_the_gradient_of_a_leaf():
+    buffer = np.ones((3, 2))
+    x = tg.ones(3, 2, dtype=tg.float64, requires_grad=True)
+    apply(Primitive("made here", np.copy, [lambda g, _y, _x: owned(buffer)]), (x,), {}).sum().backward()
+    assert np.shares_memory(x.grad.numpy(), buffer)
+
+
 VIEWS = {
     "permute(0, 1)": lambda w: w.permute(0, 1),
     "permute(1, 0)": lambda w: w.permute(1, 0),
@@ -224,13 +246,19 @@ VIEWS = {
 
 @pytest.mark.parametrize("create_graph", [False, True])
 @pytest.mark.parametrize("uses", [1, 2])
+@pytest.mark.parametrize("more", ["nothing else", "a slice", "all"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_product_finds_its_way_through_any_permutation(view, uses, create_graph):
+def test_a_product_finds_its_way_through_any_permutation(view, more, uses, create_graph):
     """d/dW Σₖ uₖ · (xₖ view(W)) = Σₖ view⁻¹(xₖᵀ uₖ), and each of these views is its own inverse."""
     rng = np.random.default_rng(uses)
     x, u = whole(rng, (uses, 4, 3)), whole(rng, (uses, 4, 3))
     w = tg.tensor(whole(rng, (3, 3)), requires_grad=True)
-    y = sum((tg.tensor(x[k]) @ VIEWS[view](w) * tg.tensor(u[k])).sum() for k in range(uses))
-    (g,) = tg.autograd.grad(y, w, create_graph=create_graph)
+    v = VIEWS[view](w)
+    y = sum((tg.tensor(x[k]) @ v * tg.tensor(u[k])).sum() for k in range(uses))
     expected = sum(x[k].T @ u[k] for k in range(uses))
+    if more == "a slice":
+        y, expected[1, 2] = y + 5 * v[1, 2], expected[1, 2] + 5
+    elif more == "all":
+        y, expected = y + 5 * v.sum(), expected + 5
+    (g,) = tg.autograd.grad(y, w, create_graph=create_graph)
     assert (VIEWS[view](g).detach().numpy() == expected).all()

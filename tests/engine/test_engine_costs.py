@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.autograd.primitive import Primitive, apply
 
 T, B, D, H = 12, 2, 3, 5
 
@@ -44,8 +45,9 @@ def weight(*shape):
     return (tg.randn(*shape, dtype=tg.float64) * 0.3).requires_grad_()
 
 
+@pytest.mark.parametrize("asked", ["backward", "grad"])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_weight_used_t_times_costs_one_product(products, transposed):
+def test_a_weight_used_t_times_costs_one_product(products, transposed, asked):
     w = weight(H, H)
     h = tg.randn(B, H, dtype=tg.float64)
     hs = []
@@ -54,8 +56,20 @@ def test_a_weight_used_t_times_costs_one_product(products, transposed):
         hs.append(h)
     y = tg.stack(hs).sum()
     products.clear()
-    y.backward()
+    y.backward() if asked == "backward" else tg.autograd.grad(y, w)
     assert products == {(H, H): 1, (B, H): T - 1}  # the weight; every state but the first, which is given
+
+
+def test_what_is_not_asked_for_is_not_computed():
+    def refuse(g, _y, _a, _b):
+        raise AssertionError("this gradient was not asked for")
+
+    first = Primitive("first", np.multiply, [lambda g, _y, _a, b: g * b, refuse])
+    a, b, c = (tg.tensor([k], requires_grad=True) for k in (2.0, 3.0, 4.0))
+    y = apply(first, (a * c, b), {})
+    assert tg.autograd.grad(y, a, retain_graph=True)[0].item() == 12
+    y.backward(inputs=[c])
+    assert c.grad.item() == 6 and a.grad is None and b.grad is None
 
 
 def test_a_weight_used_t_times_on_a_vector_costs_one_product(products):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.autograd import grad
+from tinygrad_rnn.autograd import Function, grad
 
 
 def leaf(*values):
@@ -84,9 +84,41 @@ def test_a_hook_may_remove_itself():
 def test_what_a_hook_does_to_its_argument_in_place_reaches_nothing():
     a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
     y = a * 1
-    y.register_hook(lambda g: g.mul_(0) and None if False else (g.mul_(0), None)[1])
+
+    def erase(g):
+        g.mul_(0)
+
+    y.register_hook(erase)
     (y + b).sum().backward()
     assert b.grad.tolist() == [1, 1] and a.grad.tolist() == [1, 1]
+
+
+class Stop(Function):
+    """The identity, which gives no gradient at all (not even zeros)."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, g):
+        return None
+
+
+@pytest.mark.parametrize("made", ["a product", "an assignment", "a transpose"])
+def test_where_no_gradient_arrives_no_hook_is_called(made):
+    x, seen = leaf(1.0, 2.0), []
+    y = x * 1
+    if made == "an assignment":
+        y[0] = 5
+    elif made == "a transpose":
+        y = y.reshape(1, 2).t()
+    else:
+        y.register_hook(seen.append)
+        y.retain_grad()
+    x.register_hook(seen.append)
+    Stop.apply(y).sum().backward()
+    assert not seen and x.grad is None and (made != "a product" or y.grad is None)
 
 
 def test_hooks_run_in_autograd_grad_too():

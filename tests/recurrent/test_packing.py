@@ -61,11 +61,11 @@ def test_packing_and_padding_again_is_the_identity(lengths, first, more, filling
         assert a.tolist() == b.tolist()
 
 
-@given(counts)
-def test_gradients_find_the_way_back(lengths):
+@given(counts, st.sampled_from([0.0, 2.5]))
+def test_gradients_find_the_way_back(lengths, filling):
     x = tg.randn(4, len(lengths), 2, dtype=tg.float64).requires_grad_()
     packed = rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
-    padded, _ = rnn.pad_packed_sequence(packed, total_length=4)
+    padded, _ = rnn.pad_packed_sequence(packed, padding_value=filling, total_length=4)
     (np.sin(padded) + 5 * padded).sum().backward()
     counted = np.arange(4)[:, None, None] < np.array(lengths)[:, None]
     assert np.allclose(x.grad.numpy(), np.where(counted, np.cos(x.detach().numpy()) + 5, 0))

@@ -124,6 +124,13 @@ def test_an_input_of_the_wrong_shape(kind, shape):
         kind(2, 3)(tg.zeros(*shape))
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_packed_rows_of_the_wrong_shape(kind):
+    packed = nn.utils.rnn.pack_sequence([tg.zeros(3, 1, 2)])
+    with pytest.raises(RuntimeError, match=r"input \(3, 1, 2\) must be .* or a PackedSequence"):
+        kind(2, 3)(packed)
+
+
 STATES = [(2, 3), (1, 1, 3), (2, 2, 3), (1, 2, 4), (1, 1, 2, 3)]
 
 
@@ -151,6 +158,8 @@ def test_a_state_of_the_wrong_kind():
         nn.LSTM(2, 3)(tg.zeros(4, 2, 2), h)
     with pytest.raises(RuntimeError, match=r"LSTM: hx must be a pair \(h, c\), got Tensor"):
         nn.LSTM(2, 3)(tg.zeros(4, 2, 2), tg.zeros(2, 1, 2, 3))  # not even one of both
+    with pytest.raises(RuntimeError, match=r"LSTM: hx must be a pair \(h, c\), got tuple"):
+        nn.LSTM(2, 3)(tg.zeros(4, 2, 2), (h, h, h))
     with pytest.raises(RuntimeError, match=r"GRU: hx must have shape \(1, 2, 3\), got tuple"):
         nn.GRU(2, 3)(tg.zeros(4, 2, 2), (h, h))
     with pytest.raises(RuntimeError, match=r"LSTM: c must have shape \(1, 2, 3\)"):

@@ -221,10 +221,22 @@ def test_zero_steps_and_zero_sequences(make):
 
 def test_the_initial_state_of_a_missing_row_gets_its_gradient():
     cell = Leaky(2, 3)
-    h = tg.randn(2, 3, dtype=tg.float64).requires_grad_()
-    _, last = nn.Recurrent(cell)(tg.randn(2, 2, 2, dtype=tg.float64), h, lengths=[2, 0])
-    last[1].sum().backward()
-    assert tg.equal(last[1], h[1]) and h.grad.tolist() == [[0, 0, 0], [1, 1, 1]]
+    hs = [tg.randn(2, 3, dtype=tg.float64).requires_grad_() for _ in range(2)]
+    _, last = nn.Recurrent([(cell, cell)])(tg.randn(2, 2, 2, dtype=tg.float64), hs, lengths=[2, 0])
+    sum(s[1].sum() for s in last).backward()
+    for h, s in zip(hs, last):
+        assert tg.equal(s[1], h[1]) and h.grad.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_zero_steps_of_a_cell_that_reads_no_input():
+    class Decay(nn.Cell):
+        hidden_size = 3
+
+        def step(self, a, h):
+            return 0.9 * h
+
+    ys, last = nn.Recurrent([(Decay(), Decay())])(tg.zeros(0, 2, 1))
+    assert ys.shape == (0, 2, 6) and last[0].shape == (2, 3)
 
 
 def test_a_packed_sequence_goes_in_and_comes_out():
