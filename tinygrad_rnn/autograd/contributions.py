@@ -56,7 +56,7 @@ def add_at(buffer: Any, index: Any, g: Any) -> None:
     arrays = index if isinstance(index, tuple) else (index,)
     if all(isinstance(i, np.ndarray) and i.dtype.kind in "iu" for i in arrays) and buffer.flags.c_contiguous:
         lead = buffer.shape[: len(arrays)]
-        rows = np.ravel_multi_index([i % max(n, 1) for i, n in zip(np.broadcast_arrays(*arrays), lead)], lead)
+        rows = np.ravel_multi_index([i % n for i, n in zip(np.broadcast_arrays(*arrays), lead)], lead)
         add_rows(buffer.reshape(rows_and(buffer.shape, len(arrays))), rows, g)
     else:
         np.add.at(buffer, index, g)
@@ -68,10 +68,10 @@ def rows_and(shape: tuple[int, ...], lead: int) -> tuple[int, ...]:
 
 
 def add_rows(buffer: Any, rows: Any, g: Any) -> None:
-    """buffer[rows[k]] += g[k] for every k, sorted to write each row once (np.add.at is far slower)."""
-    g = np.broadcast_to(g, rows.shape + buffer.shape[1:]).reshape(rows.size, *buffer.shape[1:])
+    """buffer[rows[k]] += g[k] for every k, sorted to write each row once: far faster than np.add.at."""
+    g = g.reshape(rows.size, *buffer.shape[1:])
     rows = rows.reshape(-1)
-    if buffer.ndim == 1 or rows.size == 0:
+    if buffer.ndim == 1:  # here it is the fastest
         np.add.at(buffer, rows, g)
         return
     order = np.argsort(rows, kind="stable")

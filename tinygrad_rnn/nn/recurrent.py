@@ -98,7 +98,7 @@ class Recurrent(Module):
         elif lengths is not None:
             raise ValueError("give lengths or mask, not both")
         else:
-            found = np.asarray(mask.array if isinstance(mask, Tensor) else mask).astype(bool)
+            found = np.asarray(mask).astype(bool)
             found = found.T if self.batch_first else found
         if found.shape != (T, B):
             what = "lengths" if mask is None else "mask"

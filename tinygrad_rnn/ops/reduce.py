@@ -34,7 +34,7 @@ class Extremes(NamedTuple):
 
 def _spread(g: Any, axis: Any, keepdims: bool) -> Any:
     """`g` with the reduced dimensions again, so that it broadcasts against x."""
-    return g if keepdims or not g.shape else np.expand_dims(g, axis)
+    return g if keepdims else np.expand_dims(g, axis)
 
 
 def _shared(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:

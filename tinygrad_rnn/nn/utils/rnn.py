@@ -69,7 +69,7 @@ def rows_of(mask: Array) -> Rows:
 
 def mask_of(lengths: Any, T: int) -> Array:
     """mask[t, b]: whether step t < lengths[b]."""
-    lengths = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
+    lengths = np.asarray(lengths)
     if lengths.ndim != 1 or (lengths.dtype.kind not in "iu" and lengths.size):
         raise ValueError(f"lengths: expected a list of integers, one for each sequence, got {lengths!r}")
     if lengths.size and not 0 <= lengths.min() <= lengths.max() <= T:
