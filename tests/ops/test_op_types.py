@@ -111,6 +111,9 @@ def test_integers_stay_integers():
     assert (big // 2).tolist() == [2**59, -(2**59) - 1]
     assert tg.div(big, 2, rounding_mode="trunc").tolist() == [2**59, -(2**59)]
     assert big.amin().item() == -(2**60) - 1
+    for name in ("floor", "ceil", "round"):
+        getattr(whole, name)().fill_(9)  # a tensor of its own
+        assert whole.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_sums_of_integers_are_int64_and_a_dtype_may_be_given():
@@ -134,6 +137,15 @@ def test_gradients_come_back_in_the_type_of_the_input():
     z = tg.ones(2, requires_grad=True)
     (z.double().half().float() * tg.arange(2)).sum().backward()
     assert z.grad.dtype == F32 and z.grad.tolist() == [0, 1]
+
+
+def test_gradients_have_the_type_of_what_they_are_gradients_of_on_the_way_too():
+    seen, y = [], tg.ones(2, requires_grad=True)
+    for dtype in (F32, F64, tg.float16, F32):
+        y = y.to(dtype) * 1
+        y.register_hook(lambda g, dtype=dtype: seen.append((g.dtype, dtype)))
+    y.sum().backward()
+    assert len(seen) == 4 and all(found == expected for found, expected in seen)
 
 
 def test_conversions():
