@@ -80,14 +80,19 @@ def test_rows_that_are_named_several_times_receive_every_share(width, rows, seed
     np.testing.assert_array_equal(found, expected)
 
 
-@given(arrays.mutually_broadcastable_shapes(num_shapes=2, min_side=0, max_dims=4), seeds)
-def test_fitting_a_gradient_is_the_adjoint_of_broadcasting(broadcast, seed):
-    """<fit(g), x> = <g, x>, both broadcast. A g that is smaller, in whatever dimension, is spread out."""
-    rng = np.random.default_rng(seed)
-    for shape, of_g in itertools.product((*broadcast.input_shapes, broadcast.result_shape), repeat=2):
+def test_fitting_a_gradient_is_the_adjoint_of_broadcasting():
+    """<fit(g), x> = <g, x>, both broadcast, for all small shapes: g may be the smaller one."""
+    shapes = list(itertools.chain(*(itertools.product((0, 1, 2, 3), repeat=n) for n in range(4))))
+    rng = np.random.default_rng(0)
+    for shape, of_g in itertools.product(shapes, repeat=2):
         x, g = whole(rng, shape), whole(rng, of_g)
-        fitted = fit(g, shape)
-        assert fitted.shape == shape and (fitted * x).sum() == (g * x).sum()
+        if broadcast(x, g):
+            fitted = fit(g, shape)
+            assert fitted.shape == shape and (fitted * x).sum() == (g * x).sum()
+
+
+def broadcast(x, g):
+    return all(1 in (n, m) or n == m for n, m in zip(x.shape[::-1], g.shape[::-1]))
 
 
 def test_fitting_for_every_small_shape():
