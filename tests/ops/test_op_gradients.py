@@ -287,10 +287,11 @@ def test_float32_stays_float32_on_the_way_there_and_back(name, inputs, static):
 
 
 class Forbidden:
-    """Stands for an input that a rule does not read: it has a shape, and nothing else."""
+    """Stands for what a rule does not read. Of the output and its own input it may still ask the shape."""
 
-    def __init__(self, shape):
-        self.shape = shape
+    def __init__(self, shape=None):
+        if shape is not None:
+            self.shape = shape
 
     def __getattr__(self, name):
         raise AssertionError(f"the rule asks for {name} of what it says it does not read")
@@ -305,44 +306,84 @@ def dense(d):
     return d.a.T @ d.g if isinstance(d, Product) else d
 
 
-def shares(name, inputs, static, hidden):
-    """What each rule gives, with the arguments in `hidden` (0 the output, then the inputs) forbidden."""
-    y = np.asarray(REGISTRY[name].forward(*inputs, **static))
-    given = [y, *inputs]
-    given = [Forbidden(np.shape(x)) if i in hidden else x for i, x in enumerate(given)]
-    g = wave(*y.shape, phase=5.0)
-    return [rule(g, *given, **static) for rule in REGISTRY[name].rules]
+def share(name, k, inputs, static, hidden):
+    """What rule k gives, with the arguments in `hidden` (-1 the output, else the inputs) forbidden."""
+    primitive = REGISTRY[name]
+    y = np.asarray(primitive.forward(*inputs, **static))
+    known = (-1, k) if not primitive.variadic else range(-1, len(inputs))
+    given = [
+        x if i not in hidden else Forbidden(np.shape(x) if i in known else None)
+        for i, x in enumerate([y, *inputs], -1)
+    ]
+    return flattened([primitive.rules[k](wave(*y.shape, phase=5.0), *given, **static)])
 
 
 def flattened(found):
     return [np.asarray(dense(d)) for part in found for d in (part if isinstance(part, list) else [part])]
 
 
+def read_by(name, k, n):
+    """What rule k says it reads: -1 for the output, else numbers of the n inputs."""
+    primitive = REGISTRY[name]
+    output, inputs = primitive.reads[1 << k]
+    return {*([-1] if output else []), *(range(n) if primitive.variadic and inputs else inputs)}
+
+
 @each
 def test_underscored_arguments_are_not_read(name, inputs, static):
-    primitive = REGISTRY[name]
-    reads = primitive.reads * len(inputs) if primitive.variadic else primitive.reads
-    hidden = {i for i, read in enumerate([primitive.reads_output, *reads]) if not read}
-    for found, expected in zip(
-        flattened(shares(name, inputs, static, hidden)), flattened(shares(name, inputs, static, set()))
-    ):
-        np.testing.assert_array_equal(found, expected)
+    for k in range(len(REGISTRY[name].rules)):
+        hidden = set(range(-1, len(inputs))) - read_by(name, k, len(inputs))
+        for found, expected in zip(
+            share(name, k, inputs, static, hidden), share(name, k, inputs, static, set())
+        ):
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_kept_is_read(name):
     """An argument without an underscore is kept in memory, so some case has to need it."""
-    primitive = REGISTRY[name]
-    for i, read in enumerate([primitive.reads_output, *primitive.reads]):
-        if not read or primitive.variadic:
-            continue
-        needed = False
-        for inputs, static in CASES[name]:
-            try:
-                shares(name, inputs, static, {i})
-            except (AssertionError, TypeError):
-                needed = True
-        assert needed, f"argument {i} of {name} is kept, and no rule reads it"
+    for k in range(len(REGISTRY[name].rules)):
+        for i in read_by(name, k, 1):
+            needed = False
+            for inputs, static in CASES[name]:
+                try:
+                    share(name, k, inputs, static, {i})
+                except (AssertionError, TypeError):
+                    needed = True
+            assert needed, f"argument {i} of {name} is kept, and rule {k} does not read it"
+
+
+@each
+def test_only_what_the_gradients_asked_for_read_is_kept(name, inputs, static):
+    """If one input alone requires a gradient, it is the same, and what only other rules read is not kept."""
+    places = [i for i, x in enumerate(inputs) if is_float(x)]
+
+    def run(asked):
+        """The gradients of the inputs that are asked for; which arrays are kept."""
+        leaves = [tg.tensor(x, requires_grad=i in asked) if i in places else x for i, x in enumerate(inputs)]
+        y = apply(REGISTRY[name], leaves, static)
+        kept = {i for i, x in enumerate(y.node.inputs) if isinstance(x, np.ndarray)}
+        return [g.tolist() for g in tg.autograd.grad(total(y, 3.0), [leaves[i] for i in asked])], kept
+
+    whole, _ = run(places)
+    for i, expected in zip(places, whole):
+        (found,), kept = run([i])
+        assert found == expected
+        read = read_by(name, 0 if REGISTRY[name].variadic else i, len(inputs))
+        assert kept == {k for k in read if k >= 0 and isinstance(inputs[k], np.ndarray)}
+
+
+def test_a_constant_s_partner_is_not_kept_and_may_be_written():
+    w, mask = tg.ones(3, requires_grad=True), tg.tensor([1.0, 0, 1])
+    loss = (w * 0.5).sum() + (w * mask).sum() + (w @ mask)
+    with tg.no_grad():
+        w -= 7.0
+    loss.backward()
+    assert w.grad.tolist() == [2.5, 0.5, 2.5]
+    kept = (w * mask).sum()
+    mask.zero_()
+    with pytest.raises(RuntimeError, match="mul needs for its gradient was overwritten"):
+        kept.backward()
 
 
 def test_an_unread_input_is_not_kept():

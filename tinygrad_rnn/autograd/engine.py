@@ -96,7 +96,7 @@ def step(
 ) -> None:
     """Give each parent of `node` its share of the gradient `g`."""
     op, order, inputs, parents, static = node.primitive, node.order, node.inputs, node.parents, node.static
-    y = node.output if op.reads_output else node
+    y = node if node.output is None else node.output
     for memory in node.memories:
         if memory.written > order:
             raise_overwritten(node)

@@ -36,11 +36,13 @@ class Primitive:
         self, name: str, forward: Callable[..., Any], rules: Sequence[Rule], variadic: bool = False
     ) -> None:
         self.name, self.forward, self.rules, self.variadic = name, forward, tuple(rules), variadic
-        names = [self._positional(rule) for rule in rules]
-        self.reads_output = any(not rule[1].startswith("_") for rule in names)
-        self.reads = tuple(
-            any(not rule[i].startswith("_") for rule in names) for i in range(2, len(names[0]))
-        )
+        self.reads = [self._read_by(asked) for asked in range(2 if variadic else 1 << len(rules))]
+
+    def _read_by(self, asked: int) -> tuple[bool, list[int]]:
+        """What the rules read that are `asked` (bit k: rule k): the output? which inputs?"""
+        rules = [self._positional(rule)[1:] for k, rule in enumerate(self.rules) if asked >> k & 1]
+        read = [k for k, names in enumerate(zip(*rules)) if not all(name.startswith("_") for name in names)]
+        return 0 in read, [k - 1 for k in read if k]
 
     @staticmethod
     def _positional(rule: Rule) -> list[str]:
@@ -49,7 +51,7 @@ class Primitive:
 
 
 class Node:
-    """One run of a primitive: on what, and what came out. It keeps values only if a rule reads them."""
+    """One run of a primitive: on what, and what came out. It keeps what the rules read that will be asked."""
 
     __slots__ = (
         "primitive",
@@ -67,9 +69,9 @@ class Node:
     primitive: Primitive
     order: int  # a later node never feeds an earlier one
     parents: Any  # of each input: its node, the leaf itself, or None; None instead of the list: freed
-    inputs: Sequence[Any]  # the arrays, for those that a rule reads; else the parent, which knows the shape
+    inputs: Sequence[Any]  # the arrays, of those that are kept; else the parent, which knows the shape
     static: Any
-    output: Any  # the array, if a rule reads it
+    output: Any  # the array, if it is kept
     shape: tuple[int, ...]
     memories: Sequence[Memory]  # of all that is kept: none may be written before the rules have run
     extras: dict[str, Any] | None  # what few nodes have: hooks, who retains the gradient, the user's line
@@ -153,32 +155,37 @@ def record(
 ) -> None:
     """Make `out` remember that it came from `inputs` by `primitive`."""
     parents: list[Any] = []
-    memories = []
-    reads = primitive.reads * len(inputs) if primitive.variadic else primitive.reads
-    for i, x in enumerate(inputs):
-        if not isinstance(x, Tensor):
-            parents.append(None)
-            continue
+    asked, bit = 0, 1  # which rules backward will ask
+    for x in inputs:
         parent = None
-        if x._requires_grad:
+        if isinstance(x, Tensor) and x._requires_grad:
+            asked += bit
             parent = x.node
             if parent is None:
                 parent = x
         parents.append(parent)
-        if reads[i]:
+        bit += bit
+    if primitive.variadic:  # its rule reads every input, or none
+        reads_output, some = primitive.reads[1]
+        read: Sequence[int] = range(len(inputs)) if some else ()
+    else:
+        reads_output, read = primitive.reads[asked]
+    kept, memories = parents.copy(), []  # a parent knows the shape
+    for k in read:
+        kept[k] = arrays[k]
+        x = inputs[k]
+        if isinstance(x, Tensor):
             memory = x.memory
             memory.shared = True
             memories.append(memory)
-        else:
-            arrays[i] = parent
     node: Node = _new(Node)
     node.primitive = primitive
     node.order = tick()
     node.parents = parents
-    node.inputs = arrays
+    node.inputs = kept
     node.static = static
     node.shape = out.array.shape
-    if primitive.reads_output:
+    if reads_output:
         node.output = out.array
         out.memory.shared = True
         memories.append(out.memory)
