@@ -212,6 +212,6 @@ def test_time_grows_linearly_with_the_number_of_steps(program):
     try:
         program(50)
         part = min(seconds(program, 500) for _ in range(4))
-        assert seconds(program, 5_000) < 25 * part
+        assert any(seconds(program, 5_000) < 25 * part for _ in range(3))  # noise only adds
     finally:
         gc.enable()
