@@ -85,6 +85,9 @@ def test_gradients_find_the_way_back_to_each_sequence(lengths, first, side):
 
 def test_sequences_of_one_length_stay_in_order_however_many():
     """An order of equal lengths that is not stable would show only in batches this large."""
+    lengths = [1 + 7 * k % 3 for k in range(99)]
+    packed = rnn.pack_padded_sequence(tg.zeros(3, 99), lengths, enforce_sorted=False)
+    assert packed.sorted_indices.tolist() == sorted(range(99), key=lambda k: -lengths[k])
     x = tg.arange(3.0 * 99).reshape(3, 99)
     packed = rnn.pack_padded_sequence(x, [3] * 99)
     assert packed.sorted_indices is None and packed.data.tolist() == x.flatten().tolist()

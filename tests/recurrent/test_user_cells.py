@@ -253,7 +253,7 @@ def test_a_packed_sequence_goes_in_and_comes_out():
 @pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
 def test_the_time_loop_by_itself(make):
     """nn.unroll over packed rows, by default forwards and from the initial state."""
-    cell, sizes = make(2, 4), [3, 3, 1]
+    cell, sizes = make(2, 4), [3, 2, 2]
     data = tg.randn(7, 2, dtype=tg.float64)
     packed = nn.utils.rnn.PackedSequence(data, tg.tensor(sizes))
     for reverse in (False, True):
@@ -264,6 +264,10 @@ def test_the_time_loop_by_itself(make):
         assert [s.tolist() for s in tensors(last)] == [s.tolist() for s in tensors(states[reverse])]
     ys, last = nn.unroll(cell, data, sizes)
     assert ys.tolist() == expected.data.chunk(2, -1)[0].tolist()
+    five = each(lambda s: tg.rand_like(s), cell.initial_state(5, data))  # two sequences without a row
+    for reverse in (False, True):
+        for s, before in zip(tensors(nn.unroll(cell, data, sizes, five, reverse)[1]), tensors(five)):
+            assert s.shape == before.shape and s[3:].tolist() == before[3:].tolist()
     nothing, last = nn.unroll(cell, data[:0], [])
     assert nothing.shape == (0, *ys.shape[1:]) and all(len(s) == 0 for s in tensors(last))
 
