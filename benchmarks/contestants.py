@@ -87,8 +87,6 @@ def ours_eager(cell: str, size: tuple[int, ...]) -> Pair:
 def ours_compiled(cell: str, size: tuple[int, ...]) -> Pair:
     tg = importlib.import_module("tinygrad_rnn")
     layer = getattr(tg.nn, cell.upper())(*size[2:])
-    pair = _layer(tg, layer, cell, size)  # sets the weights, which the compiled layer shares
-    del pair
     return _layer(tg, tg.compile(layer, fullgraph=True), cell, size)
 
 
