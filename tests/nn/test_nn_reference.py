@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import make_nn
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-
-FOLDER = Path(__file__).parents[1] / "reference"
-spec = importlib.util.spec_from_file_location("make_nn", FOLDER / "make_nn.py")
-make_nn = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_nn)
 
 CASES, EXPECTED = make_nn.named(), make_nn.load()
 

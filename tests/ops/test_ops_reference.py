@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import make_ops
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-
-FOLDER = Path(__file__).parents[1] / "reference"
-spec = importlib.util.spec_from_file_location("make_ops", FOLDER / "make_ops.py")
-make_ops = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_ops)
 
 CASES, EXPECTED = make_ops.named(), make_ops.load()
 

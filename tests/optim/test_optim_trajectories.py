@@ -1,25 +1,18 @@
 """Every optimizer, with every combination of its options, takes the steps that torch.optim takes."""
 
-import importlib.util
-from pathlib import Path
-
+import make_optim as reference
 import numpy as np
 import pytest
 
 from tinygrad_rnn import optim
 from tinygrad_rnn.tensor import Tensor
 
-FOLDER = Path(__file__).parents[1] / "reference"
-spec = importlib.util.spec_from_file_location("make_optim", FOLDER / "make_optim.py")
-reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reference)
-
 CASES = [(name, i) for name, cases in reference.CASES.items() for i in range(len(cases))]
 
 
 @pytest.fixture(scope="module")
 def expected():
-    with np.load(FOLDER / "optim.npz") as file:
+    with np.load(reference.FILE) as file:
         return dict(file)
 
 

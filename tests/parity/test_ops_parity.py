@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import warnings
-from pathlib import Path
 
+import make_ops
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,11 +15,6 @@ from hypothesis.extra.numpy import arrays
 import tinygrad_rnn as tg
 
 torch = pytest.importorskip("torch")
-spec = importlib.util.spec_from_file_location(
-    "make_ops", Path(__file__).parents[1] / "reference" / "make_ops.py"
-)
-make_ops = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_ops)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # both libraries', where values overflow or are not numbers
 CASES = make_ops.named()

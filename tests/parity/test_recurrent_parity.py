@@ -1,8 +1,6 @@
 """Random layers, cells, states, lengths and paddings: our values and gradients are PyTorch's."""
 
-import importlib.util
-from pathlib import Path
-
+import make_recurrent as reference
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,10 +10,6 @@ import tinygrad_rnn as tg
 
 torch = pytest.importorskip("torch")
 
-path = Path(__file__).parents[1] / "reference" / "make_recurrent.py"
-spec = importlib.util.spec_from_file_location("make_recurrent", path)
-reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reference)
 Case, run = reference.Case, reference.run
 
 flag = st.booleans()

@@ -1,22 +1,15 @@
 """Values and all gradients of every layer and cell are PyTorch's, to 1e-9; a file holds them."""
 
-import importlib.util
-from pathlib import Path
-
+import make_recurrent as reference
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 
-FOLDER = Path(__file__).parents[1] / "reference"
-spec = importlib.util.spec_from_file_location("make_recurrent", FOLDER / "make_recurrent.py")
-reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reference)
-
 
 @pytest.fixture(scope="module")
 def expected():
-    with np.load(FOLDER / "recurrent.npz") as file:
+    with np.load(reference.FILE) as file:
         return dict(file)
 
 
