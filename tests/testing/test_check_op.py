@@ -58,6 +58,48 @@ def test_an_operation_on_integers_has_nothing_to_differentiate():
     assert verdict["values_are_the_references"] == "held"
 
 
+def summed(parts):
+    return parts["a"] + parts["b"][0]
+
+
+def test_arguments_may_be_nested():
+    assert set(check_op(tg.cat, np.concatenate, [[X, X]], [(X, normal(2, 4)), 0]).values()) == {"held"}
+    nested = {"a": X, "b": (normal(4), None)}
+    assert set(check_op(summed, summed, [nested]).values()) == {"held"}
+
+
+class Sevenfold(Function):
+    """ReLU with a backward that is wrong by the factor 7."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return tg.relu(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 7
+
+
+@pytest.mark.parametrize(
+    "x",
+    [X, tg.Tensor(X), tg.Tensor(X, requires_grad=True), np.float64(1.5)],
+    ids=["array", "tensor", "leaf", "scalar"],
+)
+def test_tensors_and_scalars_are_examined_as_arrays_are(x):
+    names, _ = broken(check_op, Sevenfold.apply, lambda x: np.maximum(x, 0), [x])
+    assert "backward_is_the_derivative" in names
+    assert set(names) <= {"backward_is_the_derivative", "second_derivatives"}
+
+
+def test_a_nested_argument_is_named_by_its_place():
+    names, told = broken(
+        check_op, lambda xs: xs[0] * xs[1] if xs[0].requires_grad else (xs[0] * xs[1]).detach(),
+        lambda xs: xs[0] * xs[1], [[X, X]], laws=["gradients_do_not_depend_on_who_asks"],
+    )  # fmt: skip
+    assert names == ["gradients_do_not_depend_on_who_asks"]
+    assert "the gradient of argument 0[1], asked for alone,: none instead of one" in told
+
+
 def test_a_wrong_value():
     names, told = broken(check_op, lambda x: tg.sigmoid(2 * x), lambda x: 1 / (1 + np.exp(-x)), [X])
     assert names == ["values_are_the_references"]
@@ -182,6 +224,12 @@ def test_the_call_that_reproduces_it_is_printed():
 )
 def test_a_right_module_keeps_every_law(module, x):
     assert check_module(module, [x]) == dict.fromkeys(modules.LAWS, "held")
+
+
+def test_a_module_may_be_given_nested_states():
+    state = normal(1, 1, 2), normal(1, 1, 2)
+    assert set(check_module(nn.LSTM(4, 2), [X[:, None], state]).values()) == {"held"}
+    assert set(check_module(nn.GRU(4, 2), [tg.Tensor(X[:, None])]).values()) == {"held"}
 
 
 class Net(nn.Module):
@@ -428,6 +476,26 @@ def test_what_reproduces_it_is_a_call():
             lambda: check_op(tg.tanh, np.tanh, [X], laws=["nonsense"]),
             ValueError,
             "check_op: there is no law 'nonsense'",
+        ),
+        (
+            lambda: check_op(tg.cat, np.concatenate, [[X, X.astype(np.float32)]]),
+            TypeError,
+            r"check_op: argument 0\[1\] is float32, of shape \(3, 4\); pass float64",
+        ),
+        (
+            lambda: check_op(tg.tanh, np.tanh, [tg.tensor([1.5], dtype=tg.float16)]),
+            TypeError,
+            "check_op: argument 0 is float16",
+        ),
+        (
+            lambda: check_module(nn.Tanh(), [np.float32(1)]),
+            TypeError,
+            r"check_module: argument 0 is float32, of shape \(\); pass float64",
+        ),
+        (
+            lambda: check_op(tg.tanh, np.tanh, X),
+            TypeError,
+            r"check_op: each example is a list of arguments, got ndarray; pass \[x\]",
         ),
         (lambda: check_module(tg.tanh, [X]), TypeError, "check_module: expected a Module, got tanh"),
         (

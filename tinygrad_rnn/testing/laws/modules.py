@@ -18,11 +18,12 @@ from ..probe import name_of, tensors_in
 from ..report import code
 from .case import leaf, scatter
 from .law import Differs, Law, Verdict, chosen, judge, same
+from .operations import arrays_of, each_argument, named_tensors
 
 
 @dataclass
 class ModuleCase:
-    """A module in float64, and arguments for it: float64 arrays become leaves that require a gradient."""
+    """A module in float64, and arguments for it, whose float64 arrays become leaves with a gradient."""
 
     module: Module
     arrays: Sequence[Any]
@@ -30,7 +31,7 @@ class ModuleCase:
 
     def inputs(self) -> list[Any]:
         """Fresh arguments."""
-        return [leaf(x) if isinstance(x, np.ndarray) else x for x in self.arrays]
+        return each_argument(lambda _, x: leaf(x) if isinstance(x, np.ndarray) else x, self.arrays)
 
     def values(self, module: Module) -> list[Array]:
         """The outputs, without a graph, of a copy of a module (buffers may change in a call)."""
@@ -80,9 +81,7 @@ def evaluation_is_deterministic(case: ModuleCase) -> None:
 def inputs_are_never_written(case: ModuleCase) -> None:
     """A call writes neither into its arguments nor into parameters."""
     inputs = case.inputs()
-    held = {f"argument {i}": x for i, x in enumerate(inputs) if isinstance(x, Tensor)} | dict(
-        case.module.named_parameters()
-    )
+    held = {**named_tensors(inputs), **dict(case.module.named_parameters())}
     before = _values(held.items())
     with no_grad():
         case.module(*inputs)
@@ -139,8 +138,8 @@ def check_module(
 ) -> Verdict:
     """Try every law of modules on a copy of `module` in float64; LawBroken names those that it breaks.
 
-    Each of `examples` is a list of arguments; arrays become tensors, those of float64 leaves that require
-    a gradient. Parameters get normal noise from `seed`, so that none is zero. `laws` and `skip` are names.
+    Each of `examples` is a list of arguments; arrays, tensors and NumPy's scalars, also in nested tuples,
+    lists and dictionaries, become tensors, those of float64 leaves that require a gradient. Parameters get normal noise from `seed`, so that none is zero. `laws` and `skip` are names.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> print(check_module(tg.nn.Linear(3, 2), [np.ones((4, 3))], laws=["the_state_is_everything"]))
@@ -156,6 +155,7 @@ def check_module(
     noise = get_rng_state()
 
     def again(names: list[str], case: ModuleCase) -> str:
-        return f"check_module(module, {code(list(case.arrays))}, laws={names!r}, seed={seed})"
+        return f"check_module(module, {code(case.arrays)}, laws={names!r}, seed={seed})"
 
-    return judge(tried, [ModuleCase(own, list(x), noise) for x in examples], name_of(module), again)
+    cases = [ModuleCase(own, arrays_of("check_module", x), noise) for x in examples]
+    return judge(tried, cases, name_of(module), again)

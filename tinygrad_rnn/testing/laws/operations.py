@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,9 +18,54 @@ from .case import leaf
 from .law import Differs, Law, Verdict, chosen, judge, same
 
 
+def mapped(f: Callable[[str, Any], Any], place: str, value: Any) -> Any:
+    """`f(place, part)` for every part of nested tuples, lists and dictionaries, in the same form."""
+    if isinstance(value, Mapping):
+        return {key: mapped(f, f"{place}[{key!r}]", part) for key, part in value.items()}
+    if isinstance(value, (tuple, list)):
+        parts = [mapped(f, f"{place}[{i}]", part) for i, part in enumerate(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return f(place, value)
+
+
+def each_argument(f: Callable[[str, Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """`mapped`, for every one of some arguments."""
+    return [mapped(f, f"argument {i}", x) for i, x in enumerate(arguments)]
+
+
+def named_tensors(arguments: Sequence[Any]) -> dict[str, Tensor]:
+    """The tensors in arguments, under the places where they stand."""
+    found: dict[str, Tensor] = {}
+    each_argument(lambda place, x: found.update({place: x}) if isinstance(x, Tensor) else None, arguments)
+    return found
+
+
+def arrays_of(who: str, example: Any) -> list[Any]:
+    """The arguments of an example, with arrays for tensors and NumPy's scalars; a TypeError in `who` for
+    those that no derivative can be checked of.
+    """
+    if not isinstance(example, (list, tuple)):
+        raise TypeError(
+            f"{who}: each example is a list of arguments, got {name_of(example)}; pass [x] for one argument"
+        )
+
+    def made(place: str, x: Any) -> Any:
+        if not isinstance(x, (np.ndarray, np.generic, Tensor)):
+            return x
+        array = np.array(x.array if isinstance(x, Tensor) else x)
+        if array.dtype.kind == "f" and array.dtype != np.float64:
+            raise TypeError(
+                f"{who}: {place} is {array.dtype}, of shape {array.shape}; pass float64, in which "
+                "derivatives can be checked"
+            )
+        return array
+
+    return each_argument(made, example)
+
+
 @dataclass
 class OpCase:
-    """An operation, what it should be, and arrays for it; float64 arrays are differentiated."""
+    """An operation, what it should be, and arguments for it; their float64 arrays are differentiated."""
 
     fn: Callable[..., Any]
     reference: Callable[..., Any]
@@ -32,22 +77,22 @@ class OpCase:
         as it is.
         """
 
-        def made(x: Any) -> Any:
+        def made(_: str, x: Any) -> Any:
             if not isinstance(x, np.ndarray):
                 return x
             return leaf(x.astype(dtype)) if x.dtype == np.float64 else Tensor(x)
 
-        return [made(x) for x in self.arrays]
+        return each_argument(made, self.arrays)
 
     def expected(self) -> list[Array]:
         """What the reference gives."""
         found = self.reference(*self.arrays)
         return [np.asarray(y) for y in (found if isinstance(found, (tuple, list)) else [found])]
 
-    def pulled(self, inputs: Sequence[Any]) -> tuple[list[Tensor], list[Array | None]]:
+    def pulled(self, inputs: list[Any]) -> tuple[list[Tensor], list[Array | None]]:
         """Outputs, and the gradients of Σ cos(k)·outputs for each leaf, k numbering them."""
         ys = tensors_in(self.fn(*inputs))
-        leaves = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+        leaves = [x for x in tensors_in(inputs) if x.requires_grad]
         live = [y for y in ys if y.requires_grad]
         seeds = [Tensor(np.cos(np.arange(y.numel())).reshape(y.shape)) for y in live]
         found = grad(live, leaves, seeds, allow_unused=True) if live and leaves else [None] * len(leaves)
@@ -75,7 +120,7 @@ def second_derivatives(case: OpCase) -> str | None:
 
 def _differentiated(check: Any, case: OpCase) -> str | None:
     inputs = case.inputs()
-    if not any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+    if not any(x.requires_grad for x in tensors_in(inputs)):
         return "no float64 input"
     if not any(y.requires_grad for y in tensors_in(case.fn(*inputs))):
         raise Differs("no output requires a gradient")
@@ -88,12 +133,11 @@ def gradients_do_not_depend_on_who_asks(case: OpCase) -> None:
     and under no_grad.
     """
     ys, together = case.pulled(case.inputs())
-    places = [i for i, x in enumerate(case.inputs()) if isinstance(x, Tensor) and x.requires_grad]
-    for k, i in enumerate(places):
-        alone = [x.detach() if isinstance(x, Tensor) and j != i else x for j, x in enumerate(case.inputs())]
-        _, (g,) = case.pulled(alone)
-        _same_gradient(f"the gradient of argument {i}, asked for alone,", g, together[k])
-    quiet = tensors_in(case.fn(*(x.detach() if isinstance(x, Tensor) else x for x in case.inputs())))
+    places = [place for place, x in named_tensors(case.inputs()).items() if x.requires_grad]
+    for place, g in zip(places, together):
+        _, (alone,) = case.pulled(_detached(case.inputs(), place))
+        _same_gradient(f"the gradient of {place}, asked for alone,", alone, g)
+    quiet = tensors_in(case.fn(*_detached(case.inputs(), "")))
     with no_grad():
         quieter = tensors_in(case.fn(*case.inputs()))
     for k, (y, a, b) in enumerate(zip(ys, quiet, quieter)):
@@ -101,6 +145,13 @@ def gradients_do_not_depend_on_who_asks(case: OpCase) -> None:
             raise Differs(f"output {k} requires a gradient that nobody asked for")
         same(f"output {k} of inputs that require no gradient", a, y, exact=True)
         same(f"output {k} under no_grad", b, y, exact=True)
+
+
+def _detached(inputs: Sequence[Any], kept: str) -> list[Any]:
+    """All tensors detached, but for the one at the place `kept`."""
+    return each_argument(
+        lambda place, x: x.detach() if isinstance(x, Tensor) and place != kept else x, inputs
+    )
 
 
 def _same_gradient(what: str, got: Array | None, want: Array | None) -> None:
@@ -119,7 +170,7 @@ def memory_layout_does_not_matter(case: OpCase) -> None:
     ys, gradients = case.pulled(case.inputs())
     for name, arranged in LAYOUTS.items():
         inputs = case.inputs()
-        for x in (x for x in inputs if isinstance(x, Tensor)):
+        for x in tensors_in(inputs):
             x.array = arranged(x.array)
         others, moved = case.pulled(inputs)
         for k, (y, other) in enumerate(zip(ys, others)):
@@ -172,13 +223,13 @@ def nothing_is_written(case: OpCase) -> None:
     gradient.
     """
     inputs = case.inputs()
-    before = [np.array(x.array) if isinstance(x, Tensor) else x for x in inputs]
+    given = named_tensors(inputs)
+    before = {name: np.array(x.array) for name, x in given.items()}
     ys, gradients = case.pulled(inputs)
-    held = [(f"argument {i}", x.array) for i, x in enumerate(inputs) if isinstance(x, Tensor)]
+    held = [(name, x.array) for name, x in given.items()]
     held += [(f"output {k}", y.array) for k, y in enumerate(ys)]
-    for i, (x, value) in enumerate(zip(inputs, before)):
-        if isinstance(x, Tensor):
-            same(f"argument {i}, afterwards,", x.array, value, exact=True)
+    for name, x in given.items():
+        same(f"{name}, afterwards,", x.array, before[name], exact=True)
     for k, g in enumerate(gradients):
         for name, array in held:
             if g is not None and np.shares_memory(g, array):
@@ -212,9 +263,10 @@ def check_op(
 ) -> Verdict:
     """Try every law of operations on `fn`; LawBroken names those that it breaks, and how to see it again.
 
-    Each of `examples` is a list of arguments, for `fn` (arrays as tensors, those of float64 as leaves that
-    require a gradient) and for `reference` (as they are). `static` are keyword arguments for both. float32
-    results may be off by `rtol`. `laws` and `skip` are names of those to try, and not to.
+    Each of `examples` is a list of arguments: arrays, tensors and NumPy's scalars, also in nested tuples,
+    lists and dictionaries, which `fn` gets as tensors, those of float64 as leaves that require a gradient,
+    and `reference` as arrays; and anything else, as it is. `static` are keyword arguments for both, as they
+    are. float32 results may be off by `rtol`. `laws` and `skip` are names of those to try, and not to.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> print(check_op(tg.mul, np.multiply, [np.ones((2, 3)), np.ones(3)], laws=["second_derivatives"]))
@@ -224,14 +276,11 @@ def check_op(
         raise ValueError("check_op: give at least one list of arguments")
     tried = chosen("check_op", LAWS, laws, skip)
     named = partial(fn, **static) if static else fn
-    cases = [
-        OpCase(named, partial(reference, **static) if static else reference, list(x), rtol) for x in examples
-    ]
+    wanted = partial(reference, **static) if static else reference
+    cases = [OpCase(named, wanted, arrays_of("check_op", x), rtol) for x in examples]
     more = "".join(f", {k}={v!r}" for k, v in static.items())
 
     def again(names: list[str], case: OpCase) -> str:
-        return (
-            f"check_op({name_of(fn)}, {name_of(reference)}, {code(list(case.arrays))}, laws={names!r}{more})"
-        )
+        return f"check_op({name_of(fn)}, {name_of(reference)}, {code(case.arrays)}, laws={names!r}{more})"
 
     return judge(tried, cases, name_of(fn), again)
