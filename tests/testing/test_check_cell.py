@@ -252,6 +252,56 @@ def test_a_wrong_argument_is_named(arguments, options, error, words):
         check_cell(*arguments, **options)
 
 
+def test_training_mode_is_tried_where_it_differs_and_named():
+    with pytest.raises(LawBroken) as caught:
+        check_cell(WRONG["BatchStatistics"][0])
+    told = str(caught.value)
+    assert "BatchStatistics in training mode breaks the law ragged_rows_equal_rows_alone" in told
+    assert ", training=True)  # T=" in told and "in training mode" in told.split("  # ")[1]
+    with pytest.raises(LawBroken) as second:
+        call = told.rpartition("to reproduce: ")[2]
+        eval(call, {"check_cell": check_cell, "BatchStatistics": WRONG["BatchStatistics"][0]})
+    assert set(second.value.laws) <= set(caught.value.laws)
+    verdict = check_cell(WRONG["BatchStatistics"][0], training=False)
+    assert verdict["ragged_rows_equal_rows_alone"] == "held"
+
+
+class Dropping(Elman):
+    """Right, with dropout on its state."""
+
+    def step(self, x, h):
+        return super().step(x, nn.functional.dropout(h, 0.5, self.training))
+
+
+def test_dropout_is_no_reason_to_complain():
+    verdict = check_cell(Dropping)
+    assert verdict["backward_is_the_derivative"] == "held"
+    assert verdict["rows_are_independent"] == "held"
+    noise = "the cell draws random numbers"
+    assert verdict["a_run_can_be_split"] == f"held; in training mode: {noise}"
+    alone = check_cell(Dropping, training=True)
+    assert alone["a_run_can_be_split"] == noise
+    assert alone["second_derivatives"] == "held"
+
+
+class Monitored(Elman):
+    """Keeps a running mean of what it sees in training, and uses it in evaluation alone."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.register_buffer("mean", tg.zeros(hidden_size))
+
+    def step(self, x, h):
+        h = super().step(x, h)
+        if self.training and len(h):
+            self.mean.array = 0.9 * self.mean.array + 0.1 * h.array.real.mean(0)
+        return h if self.training else h - self.mean
+
+
+def test_running_statistics_may_be_kept_in_training():
+    assert set(check_cell(Monitored, skip=["every_parameter_matters"]).values()) == {"held"}
+
+
 def test_the_verdict_prints_as_a_table():
     assert str(check_cell(Elman, laws=["a_step_is_pure", "rows_are_independent"])) == (
         "a_step_is_pure        held\nrows_are_independent  held"

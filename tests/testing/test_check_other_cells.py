@@ -125,7 +125,9 @@ class Buffered(Elman):
 @pytest.mark.parametrize("cell", [Counting, Free, Several, partial(Buffered, rate=0.3)])
 def test_cells_of_other_kinds_keep_every_law(cell):
     verdict = check_cell(cell, skip=["two_biases_are_one"])
-    assert set(verdict.values()) == {"held"}
+    noisy = "held; in training mode: the cell draws random numbers"
+    assert set(verdict.values()) <= {"held", noisy}
+    assert (noisy in verdict.values()) == isinstance(cell, partial)
 
 
 def test_cells_that_take_no_complex_numbers_are_checked_by_differences():

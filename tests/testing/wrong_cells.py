@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygrad_rnn import cat, flip, float64, nn, set_default_dtype, sigmoid, tanh, tensor, zeros
 from tinygrad_rnn.autograd import Function, set_grad_enabled
+from tinygrad_rnn.nn.functional import dropout
 
 WRONG = {}  # name: (the cell, the laws that must be among the broken ones, options of check_cell)
 
@@ -200,13 +201,63 @@ class StateUnused(nn.Cell):
         return tanh(x @ self.W.t()) + 0 * h
 
 
-@breaks("ragged_rows_equal_rows_alone", "layers_equal_loops")
+@breaks("rows_are_independent", "ragged_rows_equal_rows_alone", "layers_equal_loops")
 class BatchMean(Elman):
     """Rows see the mean of their batch: permuting it changes nothing, other company does."""
 
     def step(self, x, h):
         h = super().step(x, h)
         return h - h.mean(0, keepdim=True) / 2 if len(h) else h
+
+
+@breaks("rows_are_independent", "ragged_rows_equal_rows_alone")
+class BatchStatistics(Elman):
+    """Rows see the mean of their batch in training alone."""
+
+    def step(self, x, h):
+        h = super().step(x, h)
+        return h - h.mean(0, keepdim=True) if self.training and len(h) > 1 else h
+
+
+@breaks("rows_are_independent", "ragged_rows_equal_rows_alone")
+class BatchNormed(Elman):
+    """The usual mistake: a layer between steps that mixes rows in training."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.norm = nn.BatchNorm1d(hidden_size)
+
+    def step(self, x, h):
+        return self.norm(super().step(x, h))
+
+
+class HalfDropped(Function):
+    """Dropout whose backward forgets the mask."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return dropout(x, 0.5)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+@breaks("backward_is_the_derivative", "second_derivatives")
+class WrongDropout(Elman):
+    """Wrong in training alone."""
+
+    def step(self, x, h):
+        return super().step(x, HalfDropped.apply(h) if self.training else h)
+
+
+@breaks("rows_are_independent")
+class NoiseAndMean(Elman):
+    """Rows are mixed in training, behind noise."""
+
+    def step(self, x, h):
+        h = super().step(x, h)
+        return dropout(h, 0.5) - h.mean(0, keepdim=True) if self.training and len(h) else h
 
 
 @breaks("rows_are_independent", "ragged_rows_equal_rows_alone")

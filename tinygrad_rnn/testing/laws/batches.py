@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...tensor import Array
-from .case import Case, Seen, columns, parameters_in, rows
+from ...autograd import no_grad
+from ...nn.cells import each
+from ...tensor import Array, Tensor
+from ..probe import tensors_in
+from .case import Case, Seen, columns, leaf, parameters_in, rows, same_noise
 from .law import same, same_all
 
 
 def rows_are_independent(case: Case) -> None:
-    """Permuting the rows of a batch permutes outputs, states and gradients, and changes nothing else."""
+    """Permuting the rows of a batch permutes outputs, states and gradients, and changes nothing else; and
+    other numbers in one row change no other row.
+    """
+    _others_unchanged(case)
+    if case.noisy:
+        return  # noise belongs to a place in the batch
     B = len(case.lengths)
     p = case.rng().permutation(B)
     p = np.roll(p, 1) if (p == np.arange(B)).all() else p
     full = np.full_like(case.lengths, len(case.xs))
     for lengths in (full, case.lengths):  # a ragged batch is sorted before it is run, a full one is not
         _permuted(case, lengths, p)
+
+
+def _others_unchanged(case: Case) -> None:
+    """With other inputs and another state in one row, the other rows are as before."""
+    rng, T = case.rng(), len(case.xs)
+    row = int(rng.integers(len(case.lengths)))
+    others = np.arange(len(case.lengths)) != row
+    xs, state = case.xs.copy(), each(lambda s: leaf(s.array), case.state)
+    xs[:, row] = rng.standard_normal(xs[:, row].shape)
+    for s in (s for s in tensors_in(state) if s.dtype.kind == "f"):
+        s.array[row] = rng.standard_normal(s.array[row].shape)
+    runs = []
+    for inputs, start in ((case.xs, case.state), (xs, state)):
+        with no_grad(), same_noise(case.seed):
+            ys, last = case.run()(Tensor(inputs.copy()), each(lambda s: Tensor(s.array.copy()), start))
+            runs.append([ys.array[:, others], *(s.array[others] for s in tensors_in(last))])
+    for k, (got, want) in enumerate(zip(runs[1], runs[0])):
+        what = f"last state {k - 1}" if k else f"outputs of {T} steps"
+        same(f"{what} of the other rows, with other numbers in row {row},", got, want)
 
 
 def _permuted(case: Case, lengths: Array, p: Array) -> None:

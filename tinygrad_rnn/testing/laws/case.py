@@ -6,16 +6,18 @@ T steps, B sequences, D inputs; xs (T, B, D); a state is a tensor (B, ...) or a 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...autograd import enable_grad, grad
+from ...autograd import enable_grad, grad, no_grad
 from ...nn.cells import Cell, each
 from ...nn.module import Module
 from ...nn.recurrent import Recurrent
+from ...random import get_rng_state, manual_seed, set_rng_state
 from ...tensor import Array, Tensor
 from ..probe import tensors_in
 
@@ -59,7 +61,18 @@ class Case:
     def sizes(self) -> str:
         """The sizes, for messages."""
         T, B, D = self.xs.shape
-        return f"T={T}, B={B}, D={D}, lengths={self.lengths.tolist()}, seed={self.seed}"
+        mode = ", in training mode" if self.cell.training else ""
+        return f"T={T}, B={B}, D={D}, lengths={self.lengths.tolist()}, seed={self.seed}{mode}"
+
+    @property
+    def noisy(self) -> bool:
+        """True if a run in training mode draws random numbers."""
+        if not self.cell.training:
+            return False
+        with same_noise(self.seed), no_grad():
+            before = get_rng_state().array.copy()
+            self.run()(Tensor(self.xs), self.state)
+            return not np.array_equal(get_rng_state().array, before)
 
     @property
     def initial(self) -> list[Array]:
@@ -77,8 +90,10 @@ class Case:
         return random_state(self.state, np.random.Generator(np.random.PCG64([self.seed, k])))
 
     def run(self, cells: Any = None, **options: Any) -> Run:
-        """How `cells` (default: the cell) run over time; `options` are lengths or mask."""
+        """How `cells` (default: the cell) run over time, in its mode; `options` are lengths or mask."""
         layer = self.over(self.cell if cells is None else cells)
+        if isinstance(layer, Module):
+            layer.train(self.cell.training)
         return lambda xs, state: layer(xs, state, **options)
 
     def see(
@@ -93,6 +108,7 @@ class Case:
         """Run on fresh leaves, and carry the gradient of Σ u·outputs + Σ v·last states back to all of them.
 
         `u` and `v` are drawn if they are not given; `module` (default: the cell) holds the parameters.
+        Random numbers are the same in every run.
         """
         x, s = (
             leaf(xs),
@@ -101,7 +117,7 @@ class Case:
         named = {"xs": x, **{f"state[{i}]": t for i, t in enumerate(tensors_in(s))}}
         named.update((self.cell if module is None else module).named_parameters())
         wanted = {name: t for name, t in named.items() if t.requires_grad}
-        with enable_grad():
+        with enable_grad(), same_noise(self.seed):
             ys, last = run(x, s)
             parts = tensors_in(last)
             rng = self.rng()
@@ -113,6 +129,17 @@ class Case:
         found = grad(loss, list(wanted.values()), allow_unused=True, materialize_grads=True)
         grads = {name: g.array for name, g in zip(wanted, found)}
         return Seen(np.array(ys.array), [np.array(p.array) for p in parts], grads, u, list(v))
+
+
+@contextmanager
+def same_noise(seed: int) -> Iterator[None]:
+    """Inside, the default generator starts from `seed`; afterwards it is as before."""
+    before = get_rng_state()
+    manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_rng_state(before)
 
 
 def leaf(x: Any) -> Tensor:

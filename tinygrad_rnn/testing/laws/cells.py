@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,16 @@ LAWS: dict[str, Law] = {
     )
 }
 
+BEAR_NOISE = {  # the others compare runs in which random numbers are drawn for other rows or steps
+    "backward_is_the_derivative",
+    "second_derivatives",
+    "gradients_accumulate",
+    "gradients_share_no_memory",
+    "rows_are_independent",
+    "no_steps_keep_the_state",
+    "padding_is_never_read",
+}
+
 
 def check_cell(
     cell: Any,
@@ -58,6 +70,7 @@ def check_cell(
     over: Callable[..., Any] = Recurrent,
     keep_parameters: bool = False,
     summed_biases: slice | None = None,
+    training: bool | None = None,
 ) -> Verdict:
     """Try every law of recurrent cells on `cell`; LawBroken names those that it breaks, and how to see it.
 
@@ -68,6 +81,11 @@ def check_cell(
     to try (default: all, in LAWS), `skip` of those not to. `over` runs cells over time, with the interface
     of Recurrent: pass your own loop to have it examined. `summed_biases`: the rows in which bias_ih and
     bias_hh enter as a sum, if not all.
+
+    The laws are tried in evaluation mode, and once they hold there in training mode too, if a run differs
+    there in values, gradients or random numbers (`training`: True for training mode alone, False for
+    evaluation mode alone). Random numbers are then the same in every run; laws that would need none do not
+    apply to a cell that draws some.
 
     >>> import tinygrad_rnn as tg
     >>> print(check_cell(tg.nn.RNNCell, laws=["every_parameter_matters"]))
@@ -81,9 +99,49 @@ def check_cell(
         "keep_parameters": keep_parameters,
         "summed_biases": summed_biases,
     }
-    with world_kept():
-        drawn = [_case(cell, seed + k, **options) for k in range(cases)]
-    return judge(tried, drawn, name_of(cell), _again(cell, options))
+    again = _again(cell, {**options, "training": training})
+    verdict = Verdict()
+    for mode in (False, True) if training is None else (training,):
+        with world_kept():
+            drawn = [_case(cell, seed + k, training=mode, **options) for k in range(cases)]
+            if mode and training is None and not any(map(_differs_in_training, drawn)):
+                break
+        name = f"{name_of(cell)} in training mode" if mode else name_of(cell)
+        _add(verdict, "in training mode", judge([_noise_free(law) for law in tried], drawn, name, again))
+    return verdict
+
+
+def _add(verdict: Verdict, where: str, more: Verdict) -> None:
+    """Enter what became of laws, and for those that were tried before, where they did not apply."""
+    for law, result in more.items():
+        if law not in verdict:
+            verdict[law] = result
+        elif result != "held":
+            verdict[law] += f"; {where}: {result}"
+
+
+def _differs_in_training(case: Case) -> bool:
+    """True if a run in training mode is not to the last bit the one in evaluation mode."""
+    calm = replace(case, cell=copy.deepcopy(case.cell).eval())
+    try:
+        want = calm.see(calm.run(), case.xs, case.state)
+        got = case.see(case.run(), case.xs, case.state, want.u, want.v)
+    except Exception:  # the laws tell what is wrong
+        return True
+    pairs = zip([got.ys, *got.last, *got.grads.values()], [want.ys, *want.last, *want.grads.values()])
+    return case.noisy or not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
+
+def _noise_free(law: Law) -> Law:
+    """The law, which does not apply where noise breaks it."""
+
+    @wraps(law)
+    def apart(case: Case) -> str | None:
+        if case.noisy and law.__name__ not in BEAR_NOISE:
+            return "the cell draws random numbers"
+        return law(case)
+
+    return apart
 
 
 def _again(cell: Any, options: dict[str, Any]) -> Callable[[list[str], Case], str]:
@@ -92,15 +150,18 @@ def _again(cell: Any, options: dict[str, Any]) -> Callable[[list[str], Case], st
     code = text if isinstance(cell, Module) or hasattr(cell, "__name__") else "cell"
     code = code if "\n" not in code else "cell"
     defaults = check_cell.__kwdefaults__ or {}
-    more = "".join(
-        f", {name}={name_of(value) if name == 'over' else repr(value)}"
-        for name, value in options.items()
-        if value != defaults[name]
-    )
     which = "" if code == text else f", cell: the {name_of(cell)} that was given"
-    return lambda names, case: (
-        f"check_cell({code}, laws={names!r}, cases=1, seed={case.seed}{more})  # {case.sizes}{which}"
-    )
+
+    def call(names: list[str], case: Case) -> str:
+        given = options | ({"training": True} if case.cell.training else {})
+        more = "".join(
+            f", {name}={name_of(value) if name == 'over' else repr(value)}"
+            for name, value in given.items()
+            if value != defaults[name]
+        )
+        return f"check_cell({code}, laws={names!r}, cases=1, seed={case.seed}{more})  # {case.sizes}{which}"
+
+    return call
 
 
 def _case(
@@ -111,12 +172,14 @@ def _case(
     over: Callable[..., Any],
     keep_parameters: bool,
     summed_biases: slice | None,
+    training: bool,
 ) -> Case:
     """A copy of the cell, and few steps and rows, one of them of length 0 and one of full length. Everything
     random follows from `seed`.
     """
     manual_seed(seed)
     own, size = _prepared(cell, input_size, hidden_size, seed, keep_parameters)
+    own.train(training)
     if summed_biases is None and isinstance(own, GRUCell):
         summed_biases = slice(0, 2 * own.hidden_size)  # the candidate's are apart: r ∘ (W h + b_hh)
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -141,7 +204,7 @@ def _prepared(cell: Any, input_size: int | None, hidden_size: int, seed: int, ke
     own = copy.deepcopy(own).double().eval()
     if not keep:
         scatter(own, np.random.Generator(np.random.PCG64(seed)))
-    own = own if isinstance(own, Cell) else Called(own, size)
+    own = own if isinstance(own, Cell) else Called(own, size).eval()
     _check_start(name_of(cell), own, size)
     return own, size
 

@@ -12,7 +12,7 @@ from ...nn.loop import advance
 from ...tensor import Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import tensors_in
-from .case import Case, leaf
+from .case import Case, leaf, same_noise
 from .law import Differs, same
 
 
@@ -65,7 +65,8 @@ def gradients_accumulate(case: Case) -> None:
     case.cell.zero_grad()
     try:
         for passes in (1, 2):
-            ys, last = case.run()(x, state)
+            with same_noise(case.seed):
+                ys, last = case.run()(x, state)
             held = {"outputs": ys, **{f"last[{i}]": s for i, s in enumerate(tensors_in(last))}, **leaves}
             before = {name: np.array(t.array) for name, t in held.items()}
             (ys.sum() + sum(s.sum() for s in tensors_in(last))).backward()
@@ -122,7 +123,9 @@ def a_step_is_pure(case: Case) -> None:
     with no_grad():
         x, state = Tensor(case.xs.copy()), each(lambda s: Tensor(s.array.copy()), case.state)
         given = {"xs": x, **{f"state[{i}]": s for i, s in enumerate(tensors_in(state))}}
-        given |= dict([*cell.named_parameters(), *cell.named_buffers()])
+        given |= dict(cell.named_parameters())
+        if not cell.training:  # running statistics are kept in training
+            given |= dict(cell.named_buffers())
         before = {name: np.array(t.array) for name, t in given.items()}
         results: list[tuple[Any, list[Any]]] = []
         s = state
