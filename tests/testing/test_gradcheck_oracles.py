@@ -116,8 +116,8 @@ def wrong_by(factor):
 
 
 def test_an_error_too_small_for_differences_is_seen_by_the_complex_step():
-    for error in (1e-5, 1e-11):
-        with pytest.raises(WrongGradient, match="by the factor 1"):
+    for error in (1e-5, -1e-11):
+        with pytest.raises(WrongGradient, match=rf"by the factor 1 [+-] {abs(error):.2g}\)"):
             gradcheck(wrong_by(1 + error), [leaf(0.7)])
     assert gradcheck(wrong_by(1 + 1e-14), [leaf(0.7)])
 
@@ -130,7 +130,7 @@ def test_an_error_too_small_for_differences_is_seen_by_the_complex_step():
     [
         (abs, 0.0, "the slope is -1 on the left and 1 on the right"),
         (tg.relu, 0.0, "the slope is 0 on the left and 1 on the right"),
-        (lambda x: tg.maximum(x, 2 * x - 1), 1 + 1e-7, "the slope is 1.1"),  # inside the smallest step
+        (lambda x: tg.maximum(x, 2 * x - 1), 1 + 1e-11, "the slope is 1."),  # inside the smallest step
         (lambda x: tg.maximum(x, 2 * x - 1), 1.0, "the slope is 1 on the left and 2 on the right"),
         (tg.floor, 2.0, "the slope is"),
         (tg.sqrt, 0.0, "not finite on both sides"),
@@ -150,6 +150,50 @@ def test_what_stands_beside_a_kink_is_still_checked():
     with pytest.raises(WrongGradient) as caught:
         gradcheck(lambda x: abs(x) + wrong_by(2)(x), [leaf(0.0, 1.0)])
     assert [entry.argument for entry in caught.value.wrong] == ["x[1]"]
+
+
+@pytest.mark.parametrize("x", [[0.0], [0.0, 0.0, 0.0]])
+def test_a_gradient_that_kinks_hide_is_not_called_right(x):
+    """That output 0 does not depend on x[1] says nothing of the derivatives that were to be checked."""
+    result = gradcheck(lambda x: abs(x) + wrong_by(7)(x) - 3 * x, [leaf(*x)])
+    assert not result and result.hidden == ("x",) and not result.wrong
+    w = leaf(*(1.0 for _ in x))
+    result = gradcheck(lambda x, w: abs(x) + w, [leaf(*x), w])
+    assert not result and result.hidden == ("x",)
+
+
+@pytest.mark.parametrize("scale", [1e4, 1e5])
+def test_what_turns_within_a_small_part_of_a_value_is_resolved(scale):
+    """Means are taken from large numbers; the derivatives change over a distance of 1."""
+    x = leaf(*(scale + np.array([0.1, -1.2, 0.7, 2.1])))
+    result = gradcheck(lambda x: nn.functional.layer_norm(x, (4,)), [x])
+    assert result and result.entries == 16 and not result.kinks
+    with pytest.raises(WrongGradient):
+        gradcheck(lambda x: wrong_by(1.001)(nn.functional.layer_norm(x, (4,))), [x])
+    with pytest.raises(WrongGradient):
+        gradcheck(lambda x: wrong_by(1.001)(tg.sin(1e6 * x)), [leaf(0.3)])
+
+
+def test_what_rounding_does_to_a_function_that_cancels_is_told_apart():
+    """log(1 - tanh² x) loses five digits at 6, (1 - cos x) / x² four at 0.01, whatever their rules are."""
+    for fn, at in ((lambda x: tg.log(1 - tg.tanh(x) ** 2), 6.0), (lambda x: (1 - tg.cos(x)) / (x * x), 1e-2)):
+        result = gradcheck(fn, [leaf(at)], raise_exception=False)
+        if result.wrong:
+            with pytest.raises(WrongGradient, match=r"it may be rounding.*then pass a larger exact"):
+                gradcheck(fn, [leaf(at)])
+        assert gradcheck(fn, [leaf(at)], exact=1e-8).oracles == BOTH
+
+
+@pytest.mark.parametrize("fn", [wrong_by(1.25), lambda x: Refusing.apply(wrong_by(1.25)(x))])
+def test_a_large_output_hides_no_error_in_another(fn):
+    for large in (1e9, 1e12):
+        with pytest.raises(WrongGradient):
+            gradcheck(lambda x, large=large: (x.detach() * 0 + large, fn(x)), [leaf(0.3, 0.4)])
+
+
+def test_a_small_output_hides_no_error():
+    with pytest.raises(WrongGradient, match="backward gives zero"):
+        gradcheck(lambda x: Refusing.apply(wrong_by(0)(x) * 1e-9), [leaf(0.3, 0.4)])
 
 
 @pytest.mark.parametrize("at", [1e-5, -1e-7, 1e-12])

@@ -6,7 +6,8 @@
 The step h is relative to the size of the value that is displaced: first to 1 for smaller ones, and then,
 where a kink or the edge of the domain is that near, to the value itself. The five points -2h … 2h
 bound four segments. Where f is smooth, their slopes lie on a line, but for
-h² f'''; the bend in them therefore bounds the error, and a bend that no step makes smaller is a kink.
+h² f'''; the bend in them therefore bounds the error (beside what rounding the values does to a
+difference), and a bend that no step makes smaller is a kink.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import numpy as np
 from ..tensor import Array
 from .continuation import STEP
 
-STEPS = (2.0**-16, 2.0**-10, 2.0**-20)  # of the size of a value: the best for smooth functions first
+# Of the size of a value: the best for smooth functions first, the last for those that turn quickly.
+STEPS = (2.0**-16, 2.0**-10, 2.0**-20, 2.0**-26, 2.0**-32)
+ROUNDING = 4 * np.finfo(float).eps  # of a value, relative
 
 
 class Slopes(NamedTuple):
@@ -42,9 +45,9 @@ def central(f: Callable[[float], Array], here: Array, *scales: float) -> Slopes:
         points = np.stack([f(-2 * h), f(-h), here, f(h), f(2 * h)])
         with np.errstate(all="ignore"):
             found = _slopes(points, h)
-        value, error, settled = (
-            np.where(found.error < best.error, new, old) for new, old in zip(found[:3], best)
-        )
+        closer = found.error < best.error
+        better = np.where(found.settled == best.settled, closer, found.settled)
+        value, error, settled = (np.where(better, new, old) for new, old in zip(found[:3], best))
         best = Slopes(value, error, settled, found.left, found.right)
         if best.settled.all():
             break
@@ -56,9 +59,9 @@ def _slopes(points: Array, h: float) -> Slopes:
     value = (8 * (points[3] - points[1]) - (points[4] - points[0])) / (12 * h)  # 0 of what is constant
     bend = np.abs(np.diff(segments, 2, axis=0)).max(0)
     size = np.maximum(np.abs(points).max(0), 1)
-    error = np.where(np.isfinite(points).all(0), bend, np.inf)
-    settled = error <= 1e-4 * np.abs(value) + 1e-6 * size
-    return Slopes(value, error, settled, segments[1], segments[2])
+    bend = np.where(np.isfinite(points).all(0), bend, np.inf)
+    settled = bend <= 1e-4 * np.abs(value) + 1e-6 * size
+    return Slopes(value, bend + ROUNDING * size / h, settled, segments[1], segments[2])
 
 
 def complex_step(f: Callable[[Any], Array]) -> Array:

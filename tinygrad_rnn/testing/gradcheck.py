@@ -38,12 +38,13 @@ def gradcheck(
     together, of at most `limit` (48) numbers are looked at entry by entry; larger ones along `directions`
     (3) random directions, drawn from `seed`.
 
-    Backward may differ from central differences by their own error plus `atol` (1e-8, times the size of
-    the outputs) plus `rtol` (1e-6) relatively; from the complex step by `exact` (1e-12) of the largest
-    derivative by the same tensor plus a hundredth of the size of the outputs. Where the complex step is of
-    no use (an operation refuses complex numbers, or is not analytic, and so contradicts the differences)
-    the result says so. Entries with a kink inside the step are left out and listed in the result, which is
-    false if nothing else is left: `assert gradcheck(...)` notices that too.
+    Backward may differ from central differences by their own error plus `atol` (1e-8, times the largest
+    number of that output) plus `rtol` (1e-6) relatively; from the complex step by `exact` (1e-12) of the
+    largest derivative of that output by the same tensor plus a hundredth of the output, and by what a change
+    of the inputs' last bits does to it, if that is more. Where the complex step is of no use (an operation
+    refuses complex numbers, or is not analytic, and so contradicts the differences) the result says so.
+    Entries with a kink inside the step are left out and listed in the result, which is false if of some
+    argument nothing else is left, but zeros: `assert gradcheck(...)` notices that too.
 
     >>> import tinygrad_rnn as tg
     >>> x = tg.tensor([0.3, -1.2], dtype=tg.float64, requires_grad=True)

@@ -6,8 +6,8 @@ buffers, and both are as before when the examination ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,19 @@ class Probe:
             return flat(self.run())
         finally:
             leaf.array = before
+
+    @contextmanager
+    def nudged(self, seed: int) -> Iterator[None]:
+        """Inside, the leaves hold their numbers with other last bits."""
+        rng = np.random.Generator(np.random.PCG64(seed))
+        before = [leaf.array for leaf in self.leaves.values()]
+        for leaf in self.leaves.values():
+            leaf.array = leaf.array * (1 + np.finfo(float).eps * rng.integers(-4, 5, leaf.shape))
+        try:
+            yield
+        finally:
+            for leaf, array in zip(self.leaves.values(), before):
+                leaf.array = array
 
     def complex(self) -> AbstractContextManager[None]:
         """Inside, every float tensor that the function is given holds complex numbers."""

@@ -36,19 +36,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Checked:
-    """What `gradcheck` compared. False if something is wrong, or if a kink was in the way everywhere."""
+    """What `gradcheck` compared. False if something is wrong, or if kinks hid all gradient of an argument."""
 
     entries: int  # numbers of the Jacobian that were compared
     oracles: tuple[str, ...]
     why_not_complex: str = ""  # if the complex step was not among them
-    kinks: tuple[
-        str, ...
-    ] = ()  # entries left out: there the function has no derivative, or none that can be seen
+    kinks: tuple[str, ...] = ()  # entries left out: there is no derivative, or none that can be seen
+    hidden: tuple[str, ...] = ()  # arguments of which kinks left nothing to compare, but zeros
     wrong: tuple[Entry, ...] = ()  # entries in which backward differs
     largest_error: float = 0.0  # the worst |backward - complex step|, relative as `exact` is
 
     def __bool__(self) -> bool:
-        return not self.wrong and (self.entries > 0 or not self.kinks)
+        return not self.wrong and not self.hidden
 
 
 class WrongGradient(GradcheckError, AssertionError):
@@ -82,6 +81,8 @@ def wrong_gradient(
     if worst.complex_step is not None:
         lines.append(f"        complex step          {worst.complex_step:.17g}")
     lines.append(f"        central differences   {worst.central:.17g}")
+    if all(abs(e.backward - e.true) <= 1e-6 * abs(e.true) for e in wrong):
+        lines.append("    it may be rounding, if the function cancels numbers here: then pass a larger exact")
     if culprit:
         lines.append(f"    {culprit}")
     code = "\n".join("    " + line for line in reproduction(what, probe, parameters, options))
@@ -93,11 +94,14 @@ def pattern(wrong: Sequence[Entry]) -> str:
     ratios = [e.backward / e.true for e in wrong if e.true]
     if any(math.isnan(e.backward) for e in wrong):
         return ": NaN"
-    if not ratios or max(ratios) - min(ratios) > 1e-3 * abs(ratios[0]):
+    if not ratios:
         return ""
-    return {0.0: ": backward gives zero", -1.0: ": the sign"}.get(
-        round(ratios[0], 3), f": by the factor {ratios[0]:.4g}"
-    )
+    off = ratios[0] - 1
+    if max(ratios) - min(ratios) > 1e-3 * min(abs(ratios[0]), abs(off)):
+        return ": backward gives zero" if not any(ratios) else ""
+    plain = {0.0: ": backward gives zero", -1.0: ": the sign"}
+    factor = f"{ratios[0]:.4g}" if abs(off) > 1e-3 else f"1 {'+' if off > 0 else '-'} {abs(off):.2g}"
+    return plain.get(round(ratios[0], 3), f": by the factor {factor}")
 
 
 # --- code
