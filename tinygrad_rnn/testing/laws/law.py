@@ -18,6 +18,7 @@ from ..report import WrongGradient
 Law = Callable[[Any], str | None]  # a string: why the law does not apply to this case
 
 CLOSE = 1e-9  # of the largest number: what another order of the same sums may change
+LEAST = 1e-12  # what it may change where numbers of order 1 cancel
 
 
 class Differs(AssertionError):
@@ -38,7 +39,7 @@ def same(what: str, got: Any, want: Any, exact: bool = False) -> None:
     a, b = (x.astype(int) if x.dtype.kind == "b" else x for x in (a, b))
     if a.shape != b.shape:
         raise Differs(f"{what}: shape {a.shape} instead of {b.shape}")
-    allowed = 0.0 if exact else CLOSE * max(1.0, float(np.abs(b[np.isfinite(b)]).max(initial=0)))
+    allowed = 0.0 if exact else max(LEAST, CLOSE * float(np.abs(b[np.isfinite(b)]).max(initial=0)))
     with np.errstate(invalid="ignore"):
         off = ~((np.abs(a - b) <= allowed) | (a == b) | (np.isnan(a) & np.isnan(b)))
     if off.any():
