@@ -20,8 +20,11 @@ from ...nn.recurrent import Recurrent
 from ...random import get_rng_state, manual_seed, set_rng_state
 from ...tensor import Array, Tensor
 from ..probe import tensors_in
+from .law import same
 
 Run = Callable[[Tensor, Any], tuple[Any, Any]]
+
+DIFFERENCES = 1e-9  # of the larger of 1 and the largest number: what central differences may be off by
 
 
 class Seen(NamedTuple):
@@ -129,6 +132,13 @@ class Case:
         found = grad(loss, list(wanted.values()), allow_unused=True, materialize_grads=True)
         grads = {name: g.array for name, g in zip(wanted, found)}
         return Seen(np.array(ys.array), [np.array(p.array) for p in parts], grads, u, list(v))
+
+
+def near(what: str, got: Any, want: Any) -> None:
+    """`same`, but for what differences, the oracle where the complex step is of no use, may be off by."""
+    size = max(1.0, float(np.abs(want).max(initial=0)))
+    if np.shape(got) != np.shape(want) or not (np.abs(got - want) <= DIFFERENCES * size).all():
+        same(what, got, want)
 
 
 @contextmanager

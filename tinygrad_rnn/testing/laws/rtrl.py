@@ -21,8 +21,7 @@ from ...nn.loop import advance
 from ...tensor import Array, Tensor
 from ..examine import jacobians
 from ..probe import Probe, tensors_in
-from .case import Case, Seen, leaf, rows
-from .law import same
+from .case import Case, Seen, leaf, near, rows
 
 
 def real_time_recurrent_learning(case: Case) -> None:
@@ -34,7 +33,7 @@ def real_time_recurrent_learning(case: Case) -> None:
     )  # it costs the more rows, the more states to differentiate
     seen = case.see(case.run(), case.xs, case.state)
     for name, g in influence(case, seen).items():
-        same(f"the gradient of {name}, by backward,", seen.grads[name], g)
+        near(f"the gradient of {name}, by backward,", seen.grads[name], g)
 
 
 def influence(case: Case, seen: Seen) -> dict[str, Array]:

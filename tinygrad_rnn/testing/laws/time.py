@@ -13,7 +13,7 @@ from ...nn.containers import ModuleList
 from ...tensor import Array, Tensor
 from ..examine import slopes_along
 from ..probe import Probe, tensors_in
-from .case import Case, parameters_in
+from .case import Case, near, parameters_in
 from .law import Differs, same, same_all
 
 
@@ -57,7 +57,7 @@ def a_detached_state_truncates(case: Case) -> None:
 
     got = case.see(truncated, case.xs, case.state, u, v)
     for name, along, slope in _slopes_of_second(case, Tensor(case.xs[k:]), middle, after, u, v):
-        same(
+        near(
             f"detached at {k}, the gradient of {name} along a direction",
             (got.grads[name] * along).sum(),
             slope[0],
