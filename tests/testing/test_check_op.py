@@ -180,6 +180,88 @@ def test_an_operation_that_is_inexact_in_float32():
     assert "in float32 off by" in told
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda x: (x * 2).detach(), "output 0 of float32 inputs requires no gradient, in float64 one"),
+        (lambda x: (x * 2, x), "of float32 inputs: 2 outputs instead of 1"),
+        (lambda x: (x * 2).sum(), "output 0 of float32 inputs: shape () instead of (3, 4)"),
+        (lambda x: x.detach() * 2 + 0 * tg.ones(1, requires_grad=True), "gradient 0 of float32 inputs: none"),
+    ],
+    ids=["cut", "more outputs", "shape", "cut off its input"],
+)
+def test_an_operation_that_is_another_in_float32(wrong, words):
+    law = "float32_stays_float32"
+    names, told = broken(
+        check_op, lambda x: wrong(x) if x.dtype == tg.float32 else x * 2, lambda x: 2 * x, [X], laws=[law]
+    )
+    assert names == [law]
+    assert words in told
+
+
+def test_the_outputs_under_no_grad_are_as_many():
+    names, told = broken(
+        check_op, lambda x: (x * 2, x * 3)[: 1 + is_grad_enabled()], lambda x: (2 * x, 3 * x), [X]
+    )
+    assert names == ["gradients_do_not_depend_on_who_asks"]
+    assert "under no_grad: 1 outputs instead of 2" in told
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1e-12, 1e-30])
+def test_small_gradients_are_examined_in_float32_as_large_ones_are(unit):
+    class Vanishes(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * unit
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * unit if g.dtype == tg.float64 else g * 0
+
+    names, told = broken(check_op, Vanishes.apply, None, [X], laws=["float32_stays_float32"])
+    assert names == ["float32_stays_float32"]
+    assert "gradient 0: in float32 off by" in told
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1e-12, 1e-30])
+def test_small_numbers_are_examined_in_float32_as_large_ones_are(unit):
+    def vanishes(x):
+        return x * unit if x.dtype == tg.float64 else x * 0
+
+    names, told = broken(check_op, vanishes, lambda x: x * unit, [X], laws=["float32_stays_float32"])
+    assert names == ["float32_stays_float32"]
+    assert "output 0: in float32 off by" in told
+
+
+def test_an_infinite_number_does_not_excuse_the_others():
+    def vanishes(x):
+        return 1 / x if x.dtype == tg.float64 else 1 / x * tg.where(x == 0, 1.0, 2.0).float()
+
+    x = np.array([0.0, 1.0, 2.0])
+    names, _ = broken(check_op, vanishes, lambda x: 1 / x, [x], laws=["float32_stays_float32"])
+    assert names == ["float32_stays_float32"]
+
+
+def test_a_small_wrong_value():
+    names, _ = broken(check_op, lambda x: 3 * tg.exp(-x), lambda x: np.exp(-x), [np.array([25.0, 30.0])])
+    assert names == ["values_are_the_references"]
+
+
+@pytest.mark.parametrize(
+    ("fn", "reference", "x"),
+    [
+        (tg.exp, np.exp, np.array([100.0, -100.0])),  # infinite and zero in float32
+        (tg.floor, np.floor, np.array([2 - 1e-12])),  # rounded to 2 in float32
+        (lambda x: x - 1, lambda x: x - 1, np.array([1 + 1.3e-6])),  # what is left has few digits
+        (lambda x: tg.softmax(x, 0), None, np.array([30.0, -18.5, 54.7])),  # the gradient cancels
+        (lambda x: nn.functional.layer_norm(x, (2,)), None, 30 * X[:, :2]),
+    ],
+    ids=["overflow", "jump", "cancellation", "saturation", "two features"],
+)
+def test_what_rounding_does_is_no_fault_of_the_operation(fn, reference, x):
+    assert check_op(fn, reference, [x], laws=["float32_stays_float32"])["float32_stays_float32"] == "held"
+
+
 def test_an_operation_that_writes_into_its_input():
     def writes(x):
         y = tg.tanh(x)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from ..probe import name_of, tensors_in
 from ..report import code
 from .case import leaf
 from .law import Differs, Law, Verdict, chosen, judge, same
+
+CANCELLED = 8 * float(np.finfo(np.float32).eps)  # what is left, in float32, of a few terms of order 1
 
 
 def mapped(f: Callable[[str, Any], Any], place: str, value: Any) -> Any:
@@ -84,6 +86,17 @@ class OpCase:
 
         return each_argument(made, self.arrays)
 
+    def rounded(self) -> OpCase:
+        """The same with numbers that float32 holds: so that rounding them changes none."""
+
+        def held(_: str, x: Any) -> Any:
+            if not (isinstance(x, np.ndarray) and x.dtype == np.float64):
+                return x
+            with np.errstate(over="ignore", under="ignore"):
+                return x.astype(np.float32).astype(np.float64)
+
+        return replace(self, arrays=each_argument(held, self.arrays))
+
     def expected(self) -> list[Array]:
         """What the reference gives."""
         found = self.reference(*self.arrays)
@@ -102,9 +115,7 @@ class OpCase:
 def values_are_the_references(case: OpCase) -> None:
     """The operation gives what the reference gives on arrays."""
     ys, wanted = tensors_in(case.fn(*case.inputs())), case.expected()
-    if len(ys) != len(wanted):
-        raise Differs(f"{len(ys)} outputs instead of {len(wanted)}")
-    for k, (y, want) in enumerate(zip(ys, wanted)):
+    for k, (y, want) in _paired("beside the reference", ys, wanted):
         same(f"output {k}", y, want)
 
 
@@ -140,11 +151,11 @@ def gradients_do_not_depend_on_who_asks(case: OpCase) -> None:
     quiet = tensors_in(case.fn(*_detached(case.inputs(), "")))
     with no_grad():
         quieter = tensors_in(case.fn(*case.inputs()))
-    for k, (y, a, b) in enumerate(zip(ys, quiet, quieter)):
-        if a.requires_grad or b.requires_grad:
-            raise Differs(f"output {k} requires a gradient that nobody asked for")
-        same(f"output {k} of inputs that require no gradient", a, y, exact=True)
-        same(f"output {k} under no_grad", b, y, exact=True)
+    for what, found in (("of inputs that require no gradient", quiet), ("under no_grad", quieter)):
+        for k, (got, y) in _paired(what, found, ys):
+            if got.requires_grad:
+                raise Differs(f"output {k} {what} requires a gradient that nobody asked for")
+            same(f"output {k} {what}", got, y, exact=True)
 
 
 def _detached(inputs: Sequence[Any], kept: str) -> list[Any]:
@@ -154,12 +165,22 @@ def _detached(inputs: Sequence[Any], kept: str) -> list[Any]:
     )
 
 
-def _same_gradient(what: str, got: Array | None, want: Array | None) -> None:
+def _paired(what: str, got: Sequence[Any], want: Sequence[Any]) -> Iterator[tuple[int, tuple[Any, Any]]]:
+    """The outputs numbered, in pairs; raise Differs if there are not as many."""
+    if len(got) != len(want):
+        raise Differs(f"{what}: {len(got)} outputs instead of {len(want)}")
+    return enumerate(zip(got, want))
+
+
+def _both(what: str, got: Array | None, want: Array | None) -> bool:
+    """True if there are both gradients, False if there is none; raise Differs if there is one."""
     if (got is None) != (want is None):
-        raise Differs(
-            f"{what}: {'none' if got is None else 'one'} instead of {'none' if want is None else 'one'}"
-        )
-    if want is not None:
+        raise Differs(f"{what}: {'none instead of one' if got is None else 'one instead of none'}")
+    return got is not None
+
+
+def _same_gradient(what: str, got: Array | None, want: Array | None) -> None:
+    if _both(what, got, want):
         same(what, got, want)
 
 
@@ -173,7 +194,7 @@ def memory_layout_does_not_matter(case: OpCase) -> None:
         for x in tensors_in(inputs):
             x.array = arranged(x.array)
         others, moved = case.pulled(inputs)
-        for k, (y, other) in enumerate(zip(ys, others)):
+        for k, (other, y) in _paired(f"of inputs {name} in memory", others, ys):
             same(f"output {k} of inputs {name} in memory", other, y)
         for k, (g, want) in enumerate(zip(moved, gradients)):
             _same_gradient(f"gradient {k} of inputs {name} in memory", g, want)
@@ -202,20 +223,46 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 
 
 def float32_stays_float32(case: OpCase) -> None:
-    """float32 inputs give the float outputs and gradients of float64, rounded, in float32."""
+    """float32 inputs give the outputs and gradients of the same numbers in float64, rounded, in float32."""
+    case = case.rounded()
     ys, gradients = case.pulled(case.inputs())
-    narrow, narrow_gradients = case.pulled(case.inputs(np.float32))
-    named = [
-        (f"output {k}", a.array, b.array) for k, (a, b) in enumerate(zip(narrow, ys)) if b.dtype.kind == "f"
-    ]
-    pairs = enumerate(zip(narrow_gradients, gradients))
-    named += [(f"gradient {k}", a, b) for k, (a, b) in pairs if a is not None and b is not None]
-    for what, a, b in named:
-        if a.dtype != np.float32:
-            raise Differs(f"{what} of float32 inputs is {a.dtype}")
-        size = max(1.0, float(np.abs(b).max(initial=0)))
-        if not np.allclose(a, b, rtol=case.rtol, atol=case.rtol * size, equal_nan=True):
-            raise Differs(f"{what}: in float32 off by {np.abs(a - b).max():.3g}")
+    with np.errstate(all="ignore"):  # float32 overflows sooner
+        narrow, narrow_gradients = case.pulled(case.inputs(np.float32))
+    for k, (y, want) in _paired("of float32 inputs", narrow, ys):
+        if y.requires_grad != want.requires_grad:
+            told = "a gradient, in float64 none" if y.requires_grad else "no gradient, in float64 one"
+            raise Differs(f"output {k} of float32 inputs requires {told}")
+        _rounded(f"output {k}", y.array, want.array, case.rtol)
+    height = max((_largest(y.array) for y in ys if y.requires_grad), default=0.0)
+    leaves = [x for x in tensors_in(case.inputs()) if x.requires_grad]
+    for k, (x, g, wide) in enumerate(zip(leaves, narrow_gradients, gradients)):
+        width = _largest(x.array)
+        terms = height / width if width else 0.0  # a gradient's terms are of this size, and may cancel
+        if _both(f"gradient {k} of float32 inputs", g, wide):
+            _rounded(f"gradient {k}", g, wide, case.rtol, CANCELLED * terms)
+
+
+def _largest(array: Array) -> float:
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
+
+
+def _rounded(what: str, got: Any, wide: Any, rtol: float, least: float = 0.0) -> None:
+    """Raise Differs unless `got` is `wide`, in float32 and within `rtol` of its largest number, or within
+    `least`.
+    """
+    dtype = np.float32 if wide.dtype == np.float64 else wide.dtype
+    if got.dtype != dtype:
+        raise Differs(f"{what} of float32 inputs is {got.dtype}")
+    if got.shape != wide.shape:
+        raise Differs(f"{what} of float32 inputs: shape {got.shape} instead of {wide.shape}")
+    if dtype != np.float32:
+        return
+    with np.errstate(all="ignore"):
+        want = wide.astype(dtype)  # infinite or zero beyond the ends of float32
+        tiny = float(np.finfo(dtype).tiny)  # smaller numbers have lost digits
+        allowed = max(rtol * _largest(want), least, tiny)
+        if not np.allclose(got, want, rtol, allowed, equal_nan=True):
+            raise Differs(f"{what}: in float32 off by {np.abs(got - want).max():.3g}")
 
 
 def nothing_is_written(case: OpCase) -> None:
