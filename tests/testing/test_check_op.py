@@ -290,6 +290,90 @@ def test_the_call_that_reproduces_it_is_printed():
     assert "[np.array([1.5, 2.5], np.float64).reshape((2,))], laws=['backward_is_the_derivative'])" in told
 
 
+def triple(x):
+    return 3 * x
+
+
+def again(told):
+    return told.split("to reproduce: ")[1]
+
+
+def test_the_call_that_reproduces_it_has_names_that_can_be_written():
+    call = again(broken(check_op, Twice.apply, triple, [X[0, :1]], laws=["values_are_the_references"])[1])
+    assert call.startswith("check_op(Twice.apply, triple, [np.array(")
+    with pytest.raises(LawBroken):
+        eval(call, {"check_op": check_op, "Twice": Twice, "triple": triple, "np": np})
+    _, told = broken(check_op, lambda x: 2 * x, triple, [X[0, :1]])
+    assert again(told).startswith("check_op(fn, triple, [")
+    assert again(told).endswith("  # fn: <lambda>")
+    _, told = broken(check_op, tg.Tensor(X).add, triple, [X], laws=["values_are_the_references"])
+    assert again(told).startswith("check_op(fn, triple, [")
+
+
+def test_the_call_that_reproduces_it_has_the_options():
+    _, told = broken(check_op, tg.tanh, np.tanh, [X[0, :2]], rtol=1e-12)
+    assert again(told).startswith("check_op(fn, reference, [")
+    assert again(told).endswith("laws=['float32_stays_float32'], rtol=1e-12)  # fn: tanh, reference: tanh")
+    _, told = broken(check_op, lambda x, dim: x, triple, [X], dim=np.arange(2), exact=1e-9, atol=1e-7)
+    assert ", exact=1e-09, atol=1e-07, dim=np.array([0, 1], np.int64).reshape((2,)))" in told
+
+
+# --- ill-conditioned, and with kinks
+
+
+class Nearly(Function):
+    """x² with a derivative that is off by 1e-9: as what is ill-conditioned may be."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * x * (2 + 1e-9)
+
+
+def test_how_closely_derivatives_are_looked_at_can_be_said():
+    first = ["backward_is_the_derivative"]
+    assert broken(check_op, Nearly.apply, np.square, [X], laws=first)[0] == first
+    assert check_op(Nearly.apply, np.square, [X], laws=first, exact=1e-7)[first[0]] == "held"
+    net = type("Net", (nn.Module,), {"forward": lambda self, x: Nearly.apply(x)})()
+    assert broken(check_module, net, [X], laws=first)[0] == first
+    assert check_module(net, [X], laws=first, exact=1e-7)[first[0]] == "held"
+
+
+@pytest.mark.parametrize("name", ["exact", "rtol", "atol"])
+def test_gradcheck_is_told_how_closely_to_look(name, monkeypatch):
+    told = {}
+    for book in (operations, modules):
+        monkeypatch.setattr(book, "gradcheck", lambda *_, **options: told.update(options) or True)
+    check_module(nn.Linear(4, 2), [X], laws=["backward_is_the_derivative"], **{name: 0.25})
+    assert told.pop(name) == 0.25
+    if name != "rtol":  # of float32, in check_op
+        check_op(tg.tanh, np.tanh, [X], laws=["backward_is_the_derivative"], **{name: 0.25})
+        assert told[name] == 0.25
+
+
+def test_what_lies_at_kinks_was_not_checked():
+    law = "backward_is_the_derivative"
+    for verdict in (
+        check_op(tg.abs, np.abs, [np.zeros(1)], laws=[law]),
+        check_module(nn.ReLU(), [np.zeros(1)], laws=[law]),
+    ):
+        assert verdict[law].startswith("not checked: 0 entries compared, 1 at kinks, as output[0] by ")
+    assert check_op(tg.abs, np.abs, [np.zeros(1)], [X], laws=[law])[law] == "held"
+
+
+def test_integers_have_no_derivative():
+    verdict = check_op(tg.argmax, np.argmax, [X])
+    assert verdict["backward_is_the_derivative"] == verdict["second_derivatives"] == "no float output"
+    verdict = check_module(nn.Identity(), [np.arange(3)])
+    assert verdict["backward_is_the_derivative"] == "nothing requires a gradient"
+    assert verdict["every_parameter_matters"] == "held"
+
+
 # --- modules
 
 

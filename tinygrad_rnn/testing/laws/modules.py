@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from ...random import get_rng_state, set_rng_state
 from ...tensor import Array, Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import name_of, tensors_in
-from ..report import code
+from ..report import Checked, code
 from .case import leaf, scatter
 from .law import Differs, Law, Verdict, chosen, judge, same
-from .operations import arrays_of, each_argument, named_tensors
+from .operations import CLOSENESS, arrays_of, each_argument, named_tensors, options_told, unchecked
 
 
 @dataclass
@@ -28,6 +28,7 @@ class ModuleCase:
     module: Module
     arrays: Sequence[Any]
     noise: Tensor  # the state of the default generator at the start of every call
+    closeness: Mapping[str, Any] = field(default_factory=dict)  # options of gradcheck
 
     def inputs(self) -> list[Any]:
         """Fresh arguments."""
@@ -40,14 +41,21 @@ class ModuleCase:
             return [np.array(y.array) for y in tensors_in(copy.deepcopy(module)(*self.inputs()))]
 
 
-def backward_is_the_derivative(case: ModuleCase) -> None:
+def backward_is_the_derivative(case: ModuleCase) -> str | None:
     """Reverse mode = complex step = central differences, for inputs and parameters, noise being frozen."""
-    gradcheck(case.module, case.inputs())
+    return _differentiated(gradcheck, case)
 
 
-def second_derivatives(case: ModuleCase) -> None:
+def second_derivatives(case: ModuleCase) -> str | None:
     """The gradient of the gradient = its complex step = its central differences."""
-    gradgradcheck(case.module, case.inputs(), limit=16)
+    return _differentiated(gradgradcheck, case, limit=16)
+
+
+def _differentiated(check: Callable[..., Checked], case: ModuleCase, **options: Any) -> str | None:
+    inputs = case.inputs()
+    if not any(x.requires_grad for x in [*tensors_in(inputs), *case.module.parameters()]):
+        return "nothing requires a gradient"
+    return unchecked(check(case.module, inputs, **options, **case.closeness))
 
 
 def every_parameter_matters(case: ModuleCase) -> None:
@@ -135,11 +143,17 @@ def check_module(
     laws: Sequence[str] | None = None,
     skip: Sequence[str] = (),
     seed: int = 0,
+    exact: float = CLOSENESS.exact,
+    rtol: float = CLOSENESS.rtol,
+    atol: float = CLOSENESS.atol,
 ) -> Verdict:
     """Try every law of modules on a copy of `module` in float64; LawBroken names those that it breaks.
 
     Each of `examples` is a list of arguments; arrays, tensors and NumPy's scalars, also in nested tuples,
-    lists and dictionaries, become tensors, those of float64 leaves that require a gradient. Parameters get normal noise from `seed`, so that none is zero. `laws` and `skip` are names.
+    lists and dictionaries, become tensors, those of float64 leaves that require a gradient. Parameters get
+    normal noise from `seed`, so that none is zero. `exact`, `rtol` and `atol` are those of `gradcheck`:
+    larger ones are for a module that is ill-conditioned. `laws` and `skip` are names of those to try, and
+    not to.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> print(check_module(tg.nn.Linear(3, 2), [np.ones((4, 3))], laws=["the_state_is_everything"]))
@@ -153,9 +167,12 @@ def check_module(
     own = copy.deepcopy(module).double()
     scatter(own, np.random.Generator(np.random.PCG64(seed)))
     noise = get_rng_state()
+    closeness = {"exact": exact, "rtol": rtol, "atol": atol}
+    more = options_told(check_module, closeness, {"seed": seed})
+    told = f"  # module: the {name_of(module)} that was given"
 
     def again(names: list[str], case: ModuleCase) -> str:
-        return f"check_module(module, {code(case.arrays)}, laws={names!r}, seed={seed})"
+        return f"check_module(module, {code(case.arrays)}, laws={names!r}{more}){told}"
 
-    cases = [ModuleCase(own, arrays_of("check_module", x), noise) for x in examples]
+    cases = [ModuleCase(own, arrays_of("check_module", x), noise, closeness) for x in examples]
     return judge(tried, cases, name_of(module), again)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 
 from ...autograd import grad, no_grad
 from ...tensor import Array, Tensor
+from ..examine import Options
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import name_of, tensors_in
-from ..report import code
+from ..report import Checked, code
 from .case import leaf
 from .law import Differs, Law, Verdict, chosen, judge, same
 
+CLOSENESS = Options()  # the defaults of gradcheck
 CANCELLED = 8 * float(np.finfo(np.float32).eps)  # what is left, in float32, of a few terms of order 1
 
 
@@ -73,6 +76,7 @@ class OpCase:
     reference: Callable[..., Any]
     arrays: Sequence[Any]
     rtol: float = 1e-4
+    closeness: Mapping[str, Any] = field(default_factory=dict)  # options of gradcheck
 
     def inputs(self, dtype: Any = np.float64) -> list[Any]:
         """Fresh tensors: leaves for float64 arrays (in `dtype`), constants for other arrays; the rest
@@ -129,14 +133,24 @@ def second_derivatives(case: OpCase) -> str | None:
     return _differentiated(gradgradcheck, case)
 
 
-def _differentiated(check: Any, case: OpCase) -> str | None:
+def _differentiated(check: Callable[..., Checked], case: OpCase) -> str | None:
     inputs = case.inputs()
     if not any(x.requires_grad for x in tensors_in(inputs)):
         return "no float64 input"
-    if not any(y.requires_grad for y in tensors_in(case.fn(*inputs))):
+    ys = tensors_in(case.fn(*inputs))
+    if ys and all(y.dtype.kind not in "fc" for y in ys):
+        return "no float output"
+    if not any(y.requires_grad for y in ys):
         raise Differs("no output requires a gradient")
-    check(case.fn, inputs)
-    return None
+    return unchecked(check(case.fn, inputs, **case.closeness))
+
+
+def unchecked(result: Checked) -> str | None:
+    """Why a check that found nothing wrong is no proof of anything; None if it is."""
+    if result:
+        return None
+    first = f", as {result.kinks[0]}" if result.kinks else ""
+    return f"not checked: {result.entries} entries compared, {len(result.kinks)} at kinks{first}"
 
 
 def gradients_do_not_depend_on_who_asks(case: OpCase) -> None:
@@ -306,6 +320,8 @@ def check_op(
     laws: Sequence[str] | None = None,
     skip: Sequence[str] = (),
     rtol: float = 1e-4,
+    exact: float = CLOSENESS.exact,
+    atol: float = CLOSENESS.atol,
     **static: Any,
 ) -> Verdict:
     """Try every law of operations on `fn`; LawBroken names those that it breaks, and how to see it again.
@@ -313,7 +329,9 @@ def check_op(
     Each of `examples` is a list of arguments: arrays, tensors and NumPy's scalars, also in nested tuples,
     lists and dictionaries, which `fn` gets as tensors, those of float64 as leaves that require a gradient,
     and `reference` as arrays; and anything else, as it is. `static` are keyword arguments for both, as they
-    are. float32 results may be off by `rtol`. `laws` and `skip` are names of those to try, and not to.
+    are. float32 results may be off by `rtol`, derivatives by what `gradcheck` calls `exact` (from the complex
+    step; relative) and `atol` (from differences): larger ones for an operation that is ill-conditioned.
+    `laws` and `skip` are names of those to try, and not to.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> print(check_op(tg.mul, np.multiply, [np.ones((2, 3)), np.ones(3)], laws=["second_derivatives"]))
@@ -324,10 +342,35 @@ def check_op(
     tried = chosen("check_op", LAWS, laws, skip)
     named = partial(fn, **static) if static else fn
     wanted = partial(reference, **static) if static else reference
-    cases = [OpCase(named, wanted, arrays_of("check_op", x), rtol) for x in examples]
-    more = "".join(f", {k}={v!r}" for k, v in static.items())
+    closeness = {"exact": exact, "atol": atol}
+    cases = [OpCase(named, wanted, arrays_of("check_op", x), rtol, closeness) for x in examples]
+    more = options_told(check_op, {"rtol": rtol, **closeness}, static)
+    functions, told = spelled(fn=fn, reference=reference)
 
     def again(names: list[str], case: OpCase) -> str:
-        return f"check_op({name_of(fn)}, {name_of(reference)}, {code(case.arrays)}, laws={names!r}{more})"
+        return f"check_op({functions}, {code(case.arrays)}, laws={names!r}{more}){told}"
 
     return judge(tried, cases, name_of(fn), again)
+
+
+def options_told(check: Any, options: Mapping[str, Any], others: Mapping[str, Any]) -> str:
+    """Keyword arguments in code: the `options` that are not the defaults of `check`, and all `others`."""
+    changed = {name: x for name, x in options.items() if x != check.__kwdefaults__[name]}
+    return "".join(f", {name}={code(x)}" for name, x in {**changed, **others}.items())
+
+
+def spelled(**functions: Any) -> tuple[str, str]:
+    """Functions in code, by their own names or, if these are no code or ambiguous, by the given ones; and a
+    comment on what is then meant.
+    """
+    names = {role: name_of(f) for role, f in functions.items()}
+    own = len(set(names.values())) == len(names)
+    used = {role: names[role] if own and _is_code(f) else role for role, f in functions.items()}
+    meant = ", ".join(f"{role}: {names[role]}" for role in names if used[role] != names[role])
+    return ", ".join(used.values()), f"  # {meant}" if meant else ""
+
+
+def _is_code(f: Any) -> bool:
+    """True if the name of a function is an expression: not of lambdas, objects, methods of objects."""
+    bound = inspect.ismethod(f) and not inspect.isclass(f.__self__)
+    return hasattr(f, "__name__") and not bound and name_of(f).replace(".", "").isidentifier()
