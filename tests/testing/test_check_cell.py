@@ -266,6 +266,34 @@ def test_training_mode_is_tried_where_it_differs_and_named():
     assert verdict["ragged_rows_equal_rows_alone"] == "held"
 
 
+def test_the_number_of_steps_is_the_callers():
+    kind, laws, options = WRONG["EightSteps"]
+    assert check_cell(kind, laws=laws, steps=8, **options) == dict.fromkeys(laws, "held")
+    with pytest.raises(LawBroken, match=r", steps=9, over=EightSteps\)  # T=9, B=2,"):
+        check_cell(kind, laws=laws, steps=9, **options)
+    seen = []
+
+    class Spy(nn.Recurrent):
+        def run(self, input, *args):
+            seen.append(len(input))
+            return super().run(input, *args)
+
+    for steps in (1, 4, 30):
+        seen.clear()
+        check_cell(nn.RNNCell, over=Spy, steps=steps, skip=["every_parameter_matters"])
+        assert max(seen) == steps
+
+
+def test_steps_that_multiply_rounding_errors_are_not_compared_when_they_are_many():
+    class Chaotic(Elman):
+        def step(self, x, h):
+            return tg.sin(x @ self.W.t() + self.bias_ih + 20 * h @ self.U.t() + self.bias_hh)
+
+    law = "backward_is_the_derivative"
+    grown = "held; over 40 steps: numbers or gradients grow too large to be compared"
+    assert check_cell(Chaotic, laws=[law]) == {law: grown}
+
+
 class Dropping(Elman):
     """Right, with dropout on its state."""
 

@@ -392,6 +392,31 @@ class DetachesTheState(Loop):
         return super().run(input, states, lengths, mask)
 
 
+@breaks("backward_is_the_derivative", "ragged_rows_equal_rows_alone", cases=1)
+class EightSteps(Loop):
+    """Backpropagation is truncated, but not in any short run."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        if len(input) <= 8 or lengths is not None or mask is not None:
+            return super().run(input, states, lengths, mask)
+        first, middle = super().run(input[:8], states)
+        second, last = super().run(input[8:], [s.detach() for s in middle])
+        return cat([first, second]), last
+
+
+@breaks("a_run_can_be_split")
+class ForgetsAfterTen(Loop):
+    """What comes after the tenth step starts from zeros."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        if len(input) <= 10:
+            return super().run(input, states, lengths, mask)
+        lengths = np.full(input.shape[1], len(input)) if lengths is None else np.asarray(lengths)
+        first, middle = super().run(input[:10], states, np.minimum(lengths, 10))
+        second, last = super().run(input[10:], [0 * s for s in middle], np.maximum(lengths - 10, 0))
+        return cat([first, second]), last
+
+
 @breaks("reversed_time_swaps_directions", "layers_equal_loops")
 class ForwardsTwice(Loop):
     """Both cells of a layer read forwards."""

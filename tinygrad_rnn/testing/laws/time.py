@@ -13,26 +13,36 @@ from ...nn.containers import ModuleList
 from ...tensor import Array, Tensor
 from ..examine import slopes_along
 from ..probe import Probe, tensors_in
-from .case import Case, near, parameters_in
+from .case import Case, Seen, near, parameters_in
 from .law import Differs, same, same_all
 
 
 def _halves(case: Case) -> tuple[int, Array, Array]:
     """A step to split at, and the lengths before and after it."""
     k = int(case.rng().integers(0, len(case.xs) + 1))
-    return k, np.minimum(case.lengths, k), np.maximum(case.lengths - k, 0)
+    return k, *_lengths_around(case, k)
+
+
+def _lengths_around(case: Case, k: int) -> tuple[Array, Array]:
+    """The lengths before and after step k."""
+    return np.minimum(case.lengths, k), np.maximum(case.lengths - k, 0)
 
 
 def a_run_can_be_split(case: Case) -> None:
     """run(xs) = run(xs[:k]) and then run(xs[k:]) from its last state: values and gradients."""
-    k, before, after = _halves(case)
+    whole = case.see(case.run(lengths=case.lengths), case.xs, case.state)
+    for k in {_halves(case)[0], len(case.xs) // 2}:
+        _split(case, whole, k)
+
+
+def _split(case: Case, whole: Seen, k: int) -> None:
+    before, after = _lengths_around(case, k)
 
     def split(xs: Tensor, state: Any) -> tuple[Any, Any]:
         first, middle = case.run(lengths=before)(xs[:k], state)
         second, last = case.run(lengths=after)(xs[k:], middle)
         return np.concatenate([first, second]), last
 
-    whole = case.see(case.run(lengths=case.lengths), case.xs, case.state)
     parts = case.see(split, case.xs, case.state, whole.u, whole.v)
     same(f"outputs, split at {k},", parts.ys, whole.ys)
     for i, (got, want) in enumerate(zip(parts.last, whole.last)):
