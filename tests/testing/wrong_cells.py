@@ -374,6 +374,26 @@ class MultipliesByTheMask(Loop):
         return super().run(input, states, lengths, mask)
 
 
+@breaks("padding_is_never_read")
+class ReadsBehindTheMask(Loop):
+    """The same, for a mask alone."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        ys, last = super().run(input, states, lengths, mask)
+        if mask is not None:
+            ys = ys + (input * (1 - mask.double()).unsqueeze(-1) * 0).sum()
+        return ys, last
+
+
+@breaks("padding_is_never_read")
+class ReadsInLayers(Loop):
+    """The same, where there are several layers."""
+
+    def run(self, input, states, lengths=None, mask=None):
+        ys, last = super().run(input, states, lengths, mask)
+        return (ys + (input * 0).sum() if len(self.widths) > 1 else ys), last
+
+
 @breaks("a_run_can_be_split")
 class ScalesByLength(Loop):
     """Outputs divided by the number of steps."""

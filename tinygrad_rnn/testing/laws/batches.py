@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ...autograd import no_grad
 from ...nn.cells import each
+from ...nn.module import Module
 from ...tensor import Array, Tensor
 from ..probe import tensors_in
-from .case import Case, Seen, columns, leaf, parameters_in, rows, same_noise
+from .case import Case, Run, Seen, columns, leaf, parameters_in, rows, same_noise
 from .law import same, same_all
+from .states import stack_of
 
 
 def rows_are_independent(case: Case) -> None:
@@ -102,25 +107,38 @@ def no_steps_keep_the_state(case: Case) -> None:
 
 
 def padding_is_never_read(case: Case) -> str | None:
-    """What stands in the padding, NaN and infinity too, changes no value and no gradient; its own
-    gradient is 0.
+    """What stands in the padding, or where a mask has holes, NaN and infinity too, changes no value and no
+    gradient; its own gradient is 0. The same in layers of both directions.
     """
-    padding = np.arange(len(case.xs))[:, None] >= case.lengths
-    if not padding.any():
+    T, B = case.xs.shape[:2]
+    padding = np.arange(T)[:, None] >= case.lengths
+    holes = case.rng().random((T, B)) < 0.4
+    if not (padding.any() or holes.any()):
         return "no padding in this case"
-    one = case.see(case.run(lengths=case.lengths), case.xs, case.state)
-    for value in (np.nan, np.inf, -np.inf):
-        xs = case.xs.copy()
-        xs[padding] = value
-        other = case.see(case.run(lengths=case.lengths), xs, case.state, one.u, one.v)
-        _equal(f"with {value} in the padding,", other, one)
-        same(
-            f"with {value} in the padding, its gradient",
-            other.grads["xs"][padding],
-            0 * one.grads["xs"][padding],
-            exact=True,
-        )
+    layers, own, states = stack_of(case)
+    for what, hidden, options in (
+        ("in the padding", padding, {"lengths": case.lengths}),
+        ("where the mask is False", holes, {"mask": Tensor(~holes)}),
+    ):
+        values = (np.nan, np.inf, -np.inf)
+        _never_read(case, what, hidden, values, case.run(**options), case.state, case.cell)
+        many = f"{what} of layers of both directions"
+        _never_read(case, many, hidden, values[:1], case.run(layers, **options), states, own)
     return None
+
+
+def _never_read(
+    case: Case, what: str, hidden: Array, values: Sequence[float], run: Run, state: Any, module: Module
+) -> None:
+    """Nothing depends on which of the values stand where `hidden` (T, B) is True."""
+    one = case.see(run, case.xs, state, module=module)
+    for value in values if hidden.any() else ():
+        xs = case.xs.copy()
+        xs[hidden] = value
+        other = case.see(run, xs, state, one.u, one.v, module)
+        _equal(f"with {value} {what},", other, one)
+        got = other.grads["xs"][hidden]
+        same(f"with {value} {what}, its gradient", got, np.zeros_like(got), exact=True)
 
 
 def _equal(what: str, other: Seen, one: Seen) -> None:

@@ -119,20 +119,25 @@ class Fitted(Cell):
         return self.cell.initial_state(batch_size, like)
 
 
+def stack_of(case: Case) -> tuple[list[list[Cell]], ModuleList, list[Any]]:
+    """Two layers in both directions, of the cell and its siblings; a module of all; their initial states."""
+    rng, D = case.rng(), case.xs.shape[-1]
+    width = case.see(case.run(), case.xs[:0], case.state).ys.shape[-1]
+    upper = [Fitted(case.sibling(k), rng.standard_normal((2 * width, D))) for k in (2, 3)]
+    cells = [case.cell, case.sibling(1), *upper]
+    states = [case.state, *(case.sibling_state(k) for k in (1, 2, 3))]
+    return [cells[:2], cells[2:]], ModuleList(cells), states
+
+
 def layers_equal_loops(case: Case) -> None:
     """Two layers in both directions, with any mask, equal plain loops over each row that call the cell
     for every step: values and gradients.
     """
-    rng, (T, B, D) = case.rng(), case.xs.shape
-    width = case.see(case.run(), case.xs[:0], case.state).ys.shape[-1]
-    upper = [Fitted(case.sibling(k), rng.standard_normal((2 * width, D))) for k in (2, 3)]
-    cells = [case.cell, case.sibling(1), *upper]
-    layers, own = [cells[:2], cells[2:]], ModuleList(cells)
-    states = [case.state, *(case.sibling_state(k) for k in (1, 2, 3))]
-    mask = rng.random((T, B)) < 0.6
+    layers, own, states = stack_of(case)
+    mask = case.rng().random(case.xs.shape[:2]) < 0.6
     fast = case.see(case.run(layers, mask=Tensor(mask)), case.xs, states, module=own)
     slow = case.see(
-        lambda xs, s: _loops(layers, xs, s, mask, 2 * width), case.xs, states, fast.u, fast.v, own
+        lambda xs, s: _loops(layers, xs, s, mask, fast.ys.shape[-1]), case.xs, states, fast.u, fast.v, own
     )
     same("outputs of the layers", fast.ys, slow.ys)
     for k, (got, want) in enumerate(zip(fast.last, slow.last)):
