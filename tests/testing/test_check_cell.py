@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 import pytest
 from wrong_cells import WRONG, Elman, HandWritten
 
@@ -229,6 +230,31 @@ def test_parameters_can_be_kept():
     assert not any(weight.any() for weight in seen)
     check_cell(cell, over=Spy, laws=["rows_are_independent"])
     assert seen[-1].any()
+
+
+class Tau(Elman):
+    """Its time constants must be positive."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.tau = nn.Parameter(tg.ones(hidden_size) * 0.05)
+
+    def step(self, x, h):
+        with np.errstate(invalid="ignore"):
+            return h + tg.sqrt(self.tau) * (super().step(x, h) - h)
+
+
+def test_kept_parameters_are_those_of_every_cell_in_a_layer():
+    assert set(check_cell(Tau, keep_parameters=True).values()) == {"held"}
+
+
+def test_noise_that_makes_results_infinite_is_told():
+    advice = r"results are not finite; check_cell added noise .* pass keep_parameters=True"
+    with pytest.raises(LawBroken, match=advice):
+        check_cell(Tau)
+    with pytest.raises(LawBroken) as caught:
+        check_cell(WRONG["UnitState"][0])
+    assert "keep_parameters" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

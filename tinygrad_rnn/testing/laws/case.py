@@ -50,10 +50,12 @@ class Case:
     seed: int = 0
     over: Callable[..., Any] = Recurrent  # what runs cells over time
     summed_biases: slice | None = None  # the rows in which bias_ih and bias_hh enter as a sum
+    keep_parameters: bool = False  # no noise may be added to them
 
     def __repr__(self) -> str:
         T, _, D = self.xs.shape
         more = "" if self.summed_biases is None else f", summed_biases={self.summed_biases}"
+        more += ", keep_parameters=True" if self.keep_parameters else ""
         return f"draw({self.cell!r}, {D}, {self.seed}, {T}, {self.lengths.tolist()}{more})"
 
     def rng(self) -> np.random.Generator:
@@ -83,9 +85,10 @@ class Case:
         return [s.array for s in tensors_in(self.state)]
 
     def sibling(self, k: int) -> Cell:
-        """The k-th other cell like this one, with weights of its own."""
+        """The k-th other cell like this one, with weights of its own (unless parameters are kept)."""
         twin = copy.deepcopy(self.cell)
-        scatter(twin, np.random.Generator(np.random.PCG64([self.seed, k])))
+        if not self.keep_parameters:
+            scatter(twin, np.random.Generator(np.random.PCG64([self.seed, k])))
         return twin
 
     def sibling_state(self, k: int) -> Any:

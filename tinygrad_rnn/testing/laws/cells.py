@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
+from ...autograd import no_grad
 from ...dtypes import float64
 from ...nn.cells import Cell, GRUCell, Step, each
 from ...nn.module import Module
@@ -115,7 +117,8 @@ def check_cell(
                 break
         name = f"{name_of(cell)} in training mode" if mode else name_of(cell)
         quiet = [_noise_free(law) for law in tried]
-        _add(verdict, "in training mode", judge(quiet, drawn, name, again))
+        with _noise_told(drawn):
+            _add(verdict, "in training mode", judge(quiet, drawn, name, again))
         if steps > SHORT:
             many = [_tame(law) for law in quiet if law.__name__ in THROUGH_MANY_STEPS]
             with world_kept():
@@ -143,6 +146,34 @@ def _differs_in_training(case: Case) -> bool:
         return True
     pairs = zip([got.ys, *got.last, *got.grads.values()], [want.ys, *want.last, *want.grads.values()])
     return case.noisy or not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+
+
+@contextmanager
+def _noise_told(cases: Sequence[Case]) -> Iterator[None]:
+    """Where a law is broken, and results are not finite, say that parameters have been given noise."""
+    try:
+        yield
+    except LawBroken as error:
+        if all(map(_finite, cases)):
+            raise
+        raise LawBroken(
+            f"{error}\n    results are not finite; check_cell added noise to the parameters: if they must "
+            "keep to a range (be positive, say), pass keep_parameters=True",
+            error.laws,
+        ) from None
+
+
+def _finite(case: Case) -> bool:
+    """False if noise on the parameters makes results of the cell or of its siblings not finite."""
+    if case.keep_parameters:
+        return True
+    try:
+        with no_grad(), np.errstate(all="ignore"), world_kept():
+            runs = [case.run(cell) for cell in (case.cell, *map(case.sibling, (1, 2, 3)))]
+            found = [np.isfinite(run(Tensor(case.xs), case.state)[0].array).all() for run in runs]
+    except Exception:  # the laws have told what it is
+        return True
+    return all(found)
 
 
 def _noise_free(law: Law) -> Law:
@@ -214,7 +245,8 @@ def _case(
     rng = np.random.Generator(np.random.PCG64(seed))
     T = steps if long else min(int(rng.integers(3, SHORT + 1)), steps)
     lengths = [T, T // 2] if long else [0, T, *rng.integers(0, T + 1, int(rng.integers(0, 3))).tolist()]
-    return draw(own, size, seed, T, rng.permutation(lengths).tolist(), over=over, summed_biases=summed_biases)
+    more = {"over": over, "summed_biases": summed_biases, "keep_parameters": keep_parameters}
+    return draw(own, size, seed, T, rng.permutation(lengths).tolist(), **more)
 
 
 def _prepared(cell: Any, input_size: int | None, hidden_size: int, seed: int, keep: bool) -> tuple[Cell, int]:
