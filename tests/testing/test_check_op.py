@@ -488,6 +488,7 @@ def test_a_right_optimizer_keeps_every_law(make, options):
     verdict = check_optimizer(make, **options)
     strays = {name: told for name, told in verdict.items() if told != "held"}
     assert set(verdict) == set(optimizers.LAWS)
+    assert strays.pop("it_takes_the_references_steps") == "no reference given"
     assert set(strays) == ({"groups_are_independent"} if make is optim.LBFGS else set())
 
 

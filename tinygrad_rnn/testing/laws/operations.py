@@ -345,10 +345,11 @@ def check_op(
     closeness = {"exact": exact, "atol": atol}
     cases = [OpCase(named, wanted, arrays_of("check_op", x), rtol, closeness) for x in examples]
     more = options_told(check_op, {"rtol": rtol, **closeness}, static)
-    functions, told = spelled(fn=fn, reference=reference)
+    called, told = spelled(fn=fn, reference=reference)
 
     def again(names: list[str], case: OpCase) -> str:
-        return f"check_op({functions}, {code(case.arrays)}, laws={names!r}{more}){told}"
+        given = f"{called['fn']}, {called['reference']}, {code(case.arrays)}"
+        return f"check_op({given}, laws={names!r}{more}){told}"
 
     return judge(tried, cases, name_of(fn), again)
 
@@ -359,15 +360,15 @@ def options_told(check: Any, options: Mapping[str, Any], others: Mapping[str, An
     return "".join(f", {name}={code(x)}" for name, x in {**changed, **others}.items())
 
 
-def spelled(**functions: Any) -> tuple[str, str]:
-    """Functions in code, by their own names or, if these are no code or ambiguous, by the given ones; and a
-    comment on what is then meant.
+def spelled(**functions: Any) -> tuple[dict[str, str], str]:
+    """What to call functions in code: by their own names or, if these are no code or ambiguous, by the given
+    ones; and a comment on what is then meant.
     """
     names = {role: name_of(f) for role, f in functions.items()}
     own = len(set(names.values())) == len(names)
     used = {role: names[role] if own and _is_code(f) else role for role, f in functions.items()}
     meant = ", ".join(f"{role}: {names[role]}" for role in names if used[role] != names[role])
-    return ", ".join(used.values()), f"  # {meant}" if meant else ""
+    return used, f"  # {meant}" if meant else ""
 
 
 def _is_code(f: Any) -> bool:

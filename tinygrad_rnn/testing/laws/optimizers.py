@@ -13,9 +13,15 @@ from ...autograd import enable_grad
 from ...nn.parameter import Parameter
 from ...tensor import Array, Tensor
 from ..probe import name_of
+from ..report import code
 from .law import Differs, Law, Verdict, chosen, judge, same
+from .operations import spelled
 
 STEPS = 8
+SHAPES = (3, 2), (4,), ()  # of the parameters that take a reference's steps
+EXACT = 1e-12  # of the largest number of a parameter: what another order of the same operations may change
+
+Reference = Callable[..., Any]  # parameter, gradient, state, **options -> the new parameter
 
 
 @dataclass
@@ -25,6 +31,7 @@ class Problem:
     make: Callable[..., Any]  # parameters (or groups of them) -> optimizer
     options: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
+    reference: Reference | None = None
 
     def __post_init__(self) -> None:
         rng = np.random.Generator(np.random.PCG64(self.seed))
@@ -71,6 +78,55 @@ def it_descends(problem: Problem) -> None:
     after = problem.closure(parameters)().item()
     if not after - least < 0.9 * (before - least):
         raise Differs(f"the loss went from {before:.6g} to {after:.6g}; its minimum is {least:.6g}")
+
+
+def it_takes_the_references_steps(problem: Problem) -> str | None:
+    """10 steps on random gradients of all magnitudes lead every parameter where the reference leads it."""
+    if problem.reference is None:
+        return "no reference given"
+    rng = np.random.Generator(np.random.PCG64(problem.seed))
+    wanted = [rng.standard_normal(shape) for shape in SHAPES]
+    states: list[dict[str, Any]] = [{} for _ in wanted]
+    parameters = [Parameter(p.copy()) for p in wanted]
+    optimizer = problem.optimizer(parameters)
+    for step in range(1, 11):
+        gradients = [10 ** rng.uniform(-2, 2) * rng.standard_normal(shape) for shape in SHAPES]
+        optimizer.step(_giving(parameters, gradients))
+        for k, (p, g) in enumerate(zip(parameters, gradients)):
+            wanted[k] = _reference_step(problem, wanted[k], g, states[k])
+            _same_step(f"parameter {k} of shape {p.shape}, after step {step},", p.array, wanted[k])
+    return None
+
+
+def _giving(parameters: Sequence[Parameter], gradients: Sequence[Array]) -> Callable[[], Tensor]:
+    """A closure that gives the parameters these gradients."""
+
+    def closure() -> Tensor:
+        for p, g in zip(parameters, gradients):
+            p.grad = Tensor(np.array(g))
+        return Tensor(np.zeros(()))
+
+    return closure
+
+
+def _reference_step(problem: Problem, parameter: Array, gradient: Array, state: dict[str, Any]) -> Array:
+    assert problem.reference is not None
+    found = problem.reference(parameter.copy(), np.array(gradient), state, **problem.options)
+    new = np.asarray(found)
+    if new.shape != parameter.shape or new.dtype != np.float64:
+        raise TypeError(
+            f"reference: returned {new.dtype} of shape {new.shape} for a parameter of float64 and shape "
+            f"{parameter.shape}; return the new parameter"
+        )
+    return new
+
+
+def _same_step(what: str, got: Array, want: Array) -> None:
+    """Raise Differs unless two parameters are equal but for rounding."""
+    with np.errstate(invalid="ignore"):
+        off = float(np.nan_to_num(np.abs(got - want), nan=np.inf).max())
+    if not off <= EXACT * float(np.abs(want).max()):
+        raise Differs(f"{what} is off by {off:.3g}: {got.tolist()} instead of {want.tolist()}")
 
 
 def a_resumed_run_is_the_same_run(problem: Problem) -> None:
@@ -188,6 +244,7 @@ LAWS: dict[str, Law] = {
     law.__name__: law
     for law in (
         it_descends,
+        it_takes_the_references_steps,
         a_resumed_run_is_the_same_run,
         groups_are_independent,
         what_has_no_gradient_stays,
@@ -201,6 +258,7 @@ LAWS: dict[str, Law] = {
 def check_optimizer(
     make: Callable[..., Any],
     *,
+    reference: Reference | None = None,
     laws: Sequence[str] | None = None,
     skip: Sequence[str] = (),
     seed: int = 0,
@@ -208,16 +266,31 @@ def check_optimizer(
 ) -> Verdict:
     """Try every law of optimizers on `make(parameters, **options)`; LawBroken names those that it breaks.
 
+    Without `reference` the formula of the update is not examined: a wrong one that descends breaks no law.
+    `reference(parameter, gradient, state, **options)` returns the new parameter after one step, in plain
+    NumPy: `parameter` and `gradient` are float64 arrays of one shape, of its own to change; `state` is a dict
+    for each parameter, empty at the first step, in which it keeps what it needs at the next; `options` are
+    those given here, without defaults. It must agree to 1e-12 of the parameter's largest number.
+
     `laws` and `skip` are names of those to try, and not to; the problem follows from `seed`.
 
     >>> import tinygrad_rnn as tg
-    >>> print(check_optimizer(tg.optim.Adam, lr=0.05, laws=["it_descends"]))
-    it_descends  held
+    >>> def sgd(parameter, gradient, state, lr):
+    ...     return parameter - lr * gradient
+    >>> laws = ["it_descends", "it_takes_the_references_steps"]
+    >>> print(check_optimizer(tg.optim.SGD, lr=0.05, reference=sgd, laws=laws))
+    it_descends                    held
+    it_takes_the_references_steps  held
     """
+    if reference is not None and not callable(reference):
+        raise TypeError(f"check_optimizer: reference={reference!r}: must be a function, or left out")
     tried = chosen("check_optimizer", LAWS, laws, skip)
-    more = "".join(f", {k}={v!r}" for k, v in options.items())
+    functions = {"make": make} if reference is None else {"make": make, "reference": reference}
+    called, told = spelled(**functions)
+    given = ", ".join([called.pop("make"), *(f"{role}={name}" for role, name in called.items())])
+    more = "".join(f", {k}={code(v)}" for k, v in options.items())
 
     def again(names: list[str], problem: Problem) -> str:
-        return f"check_optimizer({name_of(make)}, laws={names!r}, seed={seed}{more})"
+        return f"check_optimizer({given}, laws={names!r}, seed={seed}{more}){told}"
 
-    return judge(tried, [Problem(make, options, seed)], name_of(make), again)
+    return judge(tried, [Problem(make, options, seed, reference)], name_of(make), again)
