@@ -119,16 +119,26 @@ def test_a_class_is_made_anew_for_every_case_so_that_each_can_be_shown_alone():
     assert str(second.value) == told
 
 
-def test_what_cannot_be_written_in_code_is_called_cell():
+def test_what_has_no_name_is_called_cell_or_make_and_the_call_works():
     kind, laws, options = WRONG["AtLeastOneStep"]
-    cell = kind(3, 3)
-    cell.part = nn.Identity()  # its repr has several lines
-    for given, name in [(kind(3, 3), "GRUCell(3, 3)"), (cell, "cell"), (partial(kind), "cell")]:
+    given = {
+        "cell": (kind(3, 3), "GRUCell"),
+        "make": (lambda D, H: kind(D, H), "<lambda>"),
+    }
+    for name, (cell, told) in given.items():
         with pytest.raises(LawBroken) as caught:
-            check_cell(given, input_size=3, laws=laws, **options)
-        assert f"to reproduce: check_cell({name}, laws=[" in str(caught.value)
-        assert ", cases=1, seed=0, input_size=3, over=AtLeastOneStep)" in str(caught.value)
-        assert (name == "cell") == ("cell: the " in str(caught.value))
+            check_cell(cell, input_size=3, laws=laws, **options)
+        again = str(caught.value).split("to reproduce: ")[1].splitlines()[0]
+        assert again.startswith(f"check_cell({name}, laws=[")
+        assert ", cases=1, seed=0, input_size=3, over=AtLeastOneStep)" in again
+        assert again.endswith(f", {name}: the {told} that was given")
+        with pytest.raises(LawBroken) as second:
+            eval(again, {"check_cell": check_cell, name: cell, "AtLeastOneStep": options["over"]})
+        assert str(second.value) in str(caught.value)
+    with pytest.raises(LawBroken, match=r"check_cell\(make, .*, make: the partial that was given"):
+        check_cell(partial(kind), laws=laws, **options)
+    with pytest.raises(LawBroken, match=r", over=over\)  # .*, over: the <lambda> that was given"):
+        check_cell(kind, laws=laws, over=lambda cells: options["over"](cells))
 
 
 def test_what_breaks_several_laws_in_one_way_is_told_once():

@@ -21,6 +21,7 @@ from ...ops import zeros, zeros_like
 from ...random import manual_seed
 from ...tensor import Tensor
 from ..probe import name_of
+from ..report import _is_its_name
 from . import batches, gradients, precision, rtrl, states, time
 from .case import Case, draw, scatter
 from .law import Law, LawBroken, Verdict, chosen, judge, statement, world_kept
@@ -204,22 +205,28 @@ def _tame(law: Law) -> Law:
 
 def _again(cell: Any, options: dict[str, Any]) -> Callable[[list[str], Case], str]:
     """The call that tries some laws on one case again."""
-    text = name_of(cell) if hasattr(cell, "__name__") else repr(cell)
-    code = text if isinstance(cell, Module) or hasattr(cell, "__name__") else "cell"
-    code = code if "\n" not in code else "cell"
     defaults = check_cell.__kwdefaults__ or {}
-    which = "" if code == text else f", cell: the {name_of(cell)} that was given"
+    code, which = _written(cell, "cell" if isinstance(cell, Module) else "make")
+    over, which_loop = _written(options["over"], "over")
 
     def call(names: list[str], case: Case) -> str:
         given = options | ({"training": True} if case.cell.training else {})
         more = "".join(
-            f", {name}={name_of(value) if name == 'over' else repr(value)}"
+            f", {name}={over if name == 'over' else repr(value)}"
             for name, value in given.items()
             if value != defaults[name]
         )
-        return f"check_cell({code}, laws={names!r}, cases=1, seed={case.seed}{more})  # {case.sizes}{which}"
+        told = f"# {case.sizes}{which}{which_loop}"
+        return f"check_cell({code}, laws={names!r}, cases=1, seed={case.seed}{more})  {told}"
 
     return call
+
+
+def _written(thing: Any, otherwise: str) -> tuple[str, str]:
+    """What stands for a thing in code, and what is to be said of it if that is not its own name."""
+    if _is_its_name(thing):
+        return name_of(thing), ""
+    return otherwise, f", {otherwise}: the {name_of(thing)} that was given"
 
 
 def _case(
