@@ -242,6 +242,44 @@ def test_parameters_can_be_kept():
     assert seen[-1].any()
 
 
+class PairOfOutputAndState(nn.Module):
+    """The usual convention of a module: y, h = cell(x, h)."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__()
+        self.W, self.U = nn.Linear(input_size, hidden_size), nn.Linear(hidden_size, hidden_size)
+        self.hidden_size = hidden_size
+
+    def forward(self, x, h=None):
+        h = tg.zeros(len(x), self.hidden_size, dtype=x.dtype) if h is None else h
+        h = tg.tanh(self.W(x) + self.U(h))
+        return 2 * h, h
+
+
+class PairFromAStep(Elman):
+    def step(self, x, h):
+        h = super().step(x, h)
+        return 2 * h, h
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        (
+            PairOfOutputAndState,
+            r"fails on the state \(tensor, tensor\) that it returns itself \(TypeError: .*\)",
+        ),
+        (PairFromAStep, r"was given the state tensor and returned \(tensor, tensor\)"),
+    ],
+)
+def test_a_pair_of_output_and_state_is_told_what_to_return(cell, words):
+    with pytest.raises(
+        TypeError, match=f"check_cell: {cell.__name__} {words}; a tuple is a state, as"
+    ) as told:
+        check_cell(cell)
+    assert str(told.value).endswith("return nn.Step(y, state) if the output is not the state")
+
+
 class Tau(Elman):
     """Its time constants must be positive."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from ...autograd import no_grad
 from ...dtypes import float64
 from ...nn.cells import Cell, GRUCell, Step, each
+from ...nn.loop import advance
 from ...nn.module import Module
 from ...nn.parameter import Parameter
 from ...nn.recurrent import Recurrent
@@ -294,6 +295,35 @@ def _check_start(name: str, cell: Cell, size: int) -> None:
                 f"check_cell: the state of {name} holds a {name_of(type(part))}; "
                 "a state is a tensor or a (named) tuple of states"
             )
+    _check_form(name, copy.deepcopy(cell), zeros(1, size, dtype=float64), state)
+
+
+def _check_form(name: str, cell: Cell, x: Tensor, state: Any) -> None:
+    """Errors for a step that returns no state as it needs it, but a pair of output and state."""
+    advice = "a tuple is a state, as (h, c): return nn.Step(y, state) if the output is not the state"
+    try:
+        with world_kept(), np.errstate(all="ignore"):
+            following = advance(cell, cell.project(x), state)[1]
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(cell, Called) and isinstance(state, tuple):
+            raise TypeError(
+                f"check_cell: {name} fails on the state {_form(state)} that it returns itself "
+                f"({type(error).__name__}: {error}); {advice}"
+            ) from error
+        return  # the laws tell what else is wrong
+    except Exception:
+        return
+    if _form(following) != _form(state):
+        raise TypeError(
+            f"check_cell: {name} was given the state {_form(state)} and returned {_form(following)}; {advice}"
+        )
+
+
+def _form(state: Any) -> str:
+    """A state's form, as (tensor, (tensor, tensor))."""
+    if isinstance(state, tuple):
+        return f"({', '.join(map(_form, state))})"
+    return "tensor" if isinstance(state, Tensor) else name_of(type(state))
 
 
 def _parts(state: Any) -> list[Any]:
