@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_rnn import cat, flip, float64, nn, set_default_dtype, sigmoid, tanh, tensor, zeros
 from tinygrad_rnn.autograd import Function, set_grad_enabled
-from tinygrad_rnn.nn.functional import dropout
+from tinygrad_rnn.nn.functional import dropout, softmax
 
 WRONG = {}  # name: (the cell, the laws that must be among the broken ones, options of check_cell)
 
@@ -186,6 +186,18 @@ class UnusedParameter(Elman):
     def __init__(self, input_size, hidden_size):
         super().__init__(input_size, hidden_size)
         self.unused = nn.Parameter(zeros(hidden_size))
+
+
+@breaks("every_parameter_matters")
+class ShiftInSoftmax(Elman):
+    """A shift of all arguments of a softmax, which changes nothing: its gradient is rounding."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.shift = nn.Parameter(zeros(1))
+
+    def step(self, x, h):
+        return softmax(3 * super().step(x, h) + self.shift, -1)
 
 
 @breaks("every_parameter_matters")
