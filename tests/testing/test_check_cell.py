@@ -318,6 +318,15 @@ def test_noise_that_makes_results_infinite_is_told():
             "no law 'no_such_law'; the laws are a_step_is",
         ),
         ([nn.GRUCell], {"skip": ["no_such_law"]}, ValueError, "no law 'no_such_law'"),
+        ([nn.GRUCell], {"cases": 0}, ValueError, "cases must be at least 1, got 0"),
+        ([nn.GRUCell], {"steps": 0}, ValueError, "steps must be at least 1, got 0"),
+        ([nn.GRUCell], {"hidden_size": -1}, ValueError, "hidden_size must be at least 1, got -1"),
+        (
+            [nn.GRUCell],
+            {"training": "no"},
+            TypeError,
+            "training is None .both modes., False or True, got 'no'",
+        ),
         ([nn.Identity()], {}, ValueError, "does not tell its input_size; pass input_size="),
     ],
 )

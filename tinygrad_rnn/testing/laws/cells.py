@@ -101,6 +101,11 @@ def check_cell(
     >>> print(check_cell(tg.nn.RNNCell, laws=["every_parameter_matters"]))
     every_parameter_matters  held
     """
+    for name, value in (("cases", cases), ("steps", steps), ("hidden_size", hidden_size)):
+        if value < 1:
+            raise ValueError(f"check_cell: {name} must be at least 1, got {value}")
+    if training not in (None, False, True):
+        raise TypeError(f"check_cell: training is None (both modes), False or True, got {training!r}")
     tried = chosen("check_cell", LAWS, laws, skip)
     options: dict[str, Any] = {
         "input_size": input_size,
