@@ -47,6 +47,20 @@ def test_an_error_that_only_directions_show_is_told(monkeypatch):
         check_cell(Free, laws=["backward_is_the_derivative"])
 
 
+@pytest.mark.parametrize("law", ["backward_is_the_derivative", "second_derivatives"])
+def test_where_nothing_can_be_compared_a_law_is_not_said_to_hold(monkeypatch, law):
+    limits = []
+
+    def check(fn, inputs, *, limit, **_):
+        limits.append(limit)
+        return Checked(0, (), kinks=("everywhere",))
+
+    monkeypatch.setattr(gradients, "gradcheck", check)
+    monkeypatch.setattr(gradients, "gradgradcheck", check)
+    assert check_cell(Free, laws=[law]) == {law: "nothing could be compared: there are kinks everywhere"}
+    assert limits[:2] == [0, 200]  # where all directions lead over kinks, entries are looked at one by one
+
+
 class Counting(Elman):
     """Its state also counts the steps of each row: an integer, which has no gradient."""
 
