@@ -52,6 +52,50 @@ def test_unique_arrays_hold_no_number_twice(x):
 
 
 @given(st.data())
+def test_what_arrays_promise_holds_in_every_dtype(data):
+    dtype = data.draw(st.sampled_from([np.int64, np.int8, np.uint8, np.float16, np.float32, np.complex128]))
+    x = data.draw(some.arrays((3,), dtype=dtype, away_from=(0, 1), low=-9, high=9, unique=True))
+    assert x.dtype == dtype
+    assert len(set(x)) == 3
+    assert (np.abs(x.astype(complex)) >= 0.049).all() and (np.abs(x.astype(complex) - 1) >= 0.049).all()
+    assert (np.abs(x.astype(complex)) <= 9).all()
+
+
+def test_masks_are_arrays_too():
+    occurs(some.arrays((2,), dtype=bool), lambda x: x.dtype == bool and x[0] != x[1])
+
+
+@given(some.numbers(0.0001, 0.0004), some.numbers(1 / 3, 1 / 3), some.numbers(0.5, 0.6, away_from=(0.5,)))
+def test_numbers_of_narrow_ranges_exist(narrow, single, near_a_kink):
+    assert 0.0001 <= narrow <= 0.0004
+    assert single == 1 / 3
+    assert 0.55 <= near_a_kink <= 0.6
+
+
+def test_narrow_ranges_have_several_numbers():
+    occurs(st.tuples(*[some.numbers(0.0001, 0.0004)] * 2), lambda pair: pair[0] != pair[1])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "words"),
+    [
+        (some.numbers, {"low": 2, "high": 1}, "numbers: low=2 must not be greater than high=1"),
+        (some.numbers, {"low": 0, "high": 0.04, "away_from": [0]}, r"nearer than margin=0.05 to .*=\(0,\)"),
+        (some.arrays, {"low": 0.2, "high": 0.8, "dtype": int}, "none between low=0.2 and high=0.8; pass a"),
+        (some.arrays, {"low": -0.5, "high": 0.5, "dtype": int, "away_from": [0]}, "nearer than margin=0.05"),
+        (
+            some.arrays,
+            {"low": -1, "high": 1, "dtype": int, "shape": (4,), "unique": True},
+            "4 different numbers",
+        ),
+    ],
+)
+def test_a_range_without_numbers_is_an_error(strategy, options, words):
+    with pytest.raises(ValueError, match=words):
+        occurs(strategy(**options), lambda x: True)
+
+
+@given(st.data())
 def test_a_layout_changes_no_number(data):
     x = np.arange(12.0).reshape(data.draw(st.sampled_from([(12,), (3, 4), (2, 3, 2)])))
     assert (data.draw(some.layouts(x)) == x).all()
