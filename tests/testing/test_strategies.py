@@ -314,6 +314,40 @@ def test_cases_fit_their_cells():
     assert gru.summed_biases == slice(0, 6)
 
 
+class Minimal(nn.Cell):
+    """It tells no input_size, and has weights in float32."""
+
+    def __init__(self, D, H):
+        super().__init__()
+        self.hidden_size = H
+        self.W, self.U = nn.Linear(D, H), nn.Linear(H, H)
+
+    def step(self, x, h):
+        return tg.tanh(self.W(x) + self.U(h))
+
+
+def test_cases_prepare_cells_as_check_cell_does():
+    law = testing.LAWS["backward_is_the_derivative"]
+    cell = nn.RNNCell(3, 5)
+    before = cell.weight_ih.array.copy()
+    case = occurs(some.cases(cell), lambda c: len(c.xs))
+    assert law(case) is None
+    assert cell.weight_ih.dtype == tg.float32
+    assert (case.cell.weight_ih.array == before).all()
+    with pytest.raises(
+        ValueError, match=r"strategies\.cases: Minimal does not tell its input_size; pass input_"
+    ):
+        occurs(some.cases(Minimal(3, 5)), lambda c: True)
+    for minimal in (
+        some.cases(Minimal(3, 5), input_size=3),
+        some.cases(Minimal, input_size=3, hidden_size=5),
+    ):
+        case = occurs(minimal, lambda c: len(c.xs))
+        assert case.xs.shape[2] == 3
+        assert case.initial[0].shape[1] == 5
+        assert law(case) is None
+
+
 # --- Hypothesis is asked for only here
 
 

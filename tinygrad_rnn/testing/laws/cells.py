@@ -251,7 +251,9 @@ def _case(
     `long`, as many as `steps`). Everything random follows from `seed`.
     """
     manual_seed(seed)
-    own, size = _prepared(cell, input_size, hidden_size, seed, keep_parameters)
+    own, size = prepared("check_cell", cell, input_size, hidden_size)
+    if not keep_parameters:
+        scatter(own, np.random.Generator(np.random.PCG64(seed)))
     own.train(training)
     if summed_biases is None and isinstance(own, GRUCell):
         summed_biases = slice(0, 2 * own.hidden_size)  # the candidate's are apart: r ∘ (W h + b_hh)
@@ -262,28 +264,28 @@ def _case(
     return draw(own, size, seed, T, rng.permutation(lengths).tolist(), **more)
 
 
-def _prepared(cell: Any, input_size: int | None, hidden_size: int, seed: int, keep: bool) -> tuple[Cell, int]:
-    """A cell in float64 with its input's size, whatever was given."""
+def prepared(who: str, cell: Any, input_size: int | None, hidden_size: int) -> tuple[Cell, int]:
+    """A copy of the cell in float64 and evaluation mode with its input's size, whatever was given; errors in
+    `who` for what is no cell.
+    """
     own = cell
     if callable(cell) and not isinstance(cell, Module):
         own = cell(input_size or 3, hidden_size)
         input_size = input_size or 3
     if isinstance(own, Recurrent):
-        raise TypeError(f"check_cell: {name_of(own)} is a layer and runs over time by itself; pass its cell")
+        raise TypeError(f"{who}: {name_of(own)} is a layer and runs over time by itself; pass its cell")
     if not isinstance(own, Module):
-        raise TypeError(f"check_cell: expected a cell, a module or what makes one, got {name_of(cell)}")
+        raise TypeError(f"{who}: expected a cell, a module or what makes one, got {name_of(cell)}")
     size = input_size or getattr(own, "input_size", None)
     if not size:
-        raise ValueError(f"check_cell: {name_of(cell)} does not tell its input_size; pass input_size=")
+        raise ValueError(f"{who}: {name_of(cell)} does not tell its input_size; pass input_size=")
     own = copy.deepcopy(own).double().eval()
-    if not keep:
-        scatter(own, np.random.Generator(np.random.PCG64(seed)))
     own = own if isinstance(own, Cell) else Called(own, size).eval()
-    _check_start(name_of(cell), own, size)
+    _check_start(who, name_of(cell), own, size)
     return own, size
 
 
-def _check_start(name: str, cell: Cell, size: int) -> None:
+def _check_start(who: str, name: str, cell: Cell, size: int) -> None:
     """Errors for a cell that has no initial state, or one that no loop can carry."""
     law = states.a_missing_state_is_the_initial_one
     try:
@@ -297,13 +299,13 @@ def _check_start(name: str, cell: Cell, size: int) -> None:
     for part in _parts(state):
         if not isinstance(part, Tensor):
             raise TypeError(
-                f"check_cell: the state of {name} holds a {name_of(type(part))}; "
+                f"{who}: the state of {name} holds a {name_of(type(part))}; "
                 "a state is a tensor or a (named) tuple of states"
             )
-    _check_form(name, copy.deepcopy(cell), zeros(1, size, dtype=float64), state)
+    _check_form(who, name, copy.deepcopy(cell), zeros(1, size, dtype=float64), state)
 
 
-def _check_form(name: str, cell: Cell, x: Tensor, state: Any) -> None:
+def _check_form(who: str, name: str, cell: Cell, x: Tensor, state: Any) -> None:
     """Errors for a step that returns no state as it needs it, but a pair of output and state."""
     advice = "a tuple is a state, as (h, c): return nn.Step(y, state) if the output is not the state"
     try:
@@ -312,7 +314,7 @@ def _check_form(name: str, cell: Cell, x: Tensor, state: Any) -> None:
     except (TypeError, ValueError, AttributeError) as error:
         if isinstance(cell, Called) and isinstance(state, tuple):
             raise TypeError(
-                f"check_cell: {name} fails on the state {_form(state)} that it returns itself "
+                f"{who}: {name} fails on the state {_form(state)} that it returns itself "
                 f"({type(error).__name__}: {error}); {advice}"
             ) from error
         return  # the laws tell what else is wrong
@@ -320,7 +322,7 @@ def _check_form(name: str, cell: Cell, x: Tensor, state: Any) -> None:
         return
     if _form(following) != _form(state):
         raise TypeError(
-            f"check_cell: {name} was given the state {_form(state)} and returned {_form(following)}; {advice}"
+            f"{who}: {name} was given the state {_form(state)} and returned {_form(following)}; {advice}"
         )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ...nn.cells import Cell, GRUCell
+from ...nn.cells import GRUCell
 from ..laws.case import Case
 from ..laws.case import draw as drawn_case
+from ..laws.cells import prepared
 from ..random_cell import BINARY, UNARY, UPDATES, Instruction, RandomCell, widths
 
 
@@ -46,12 +47,25 @@ def cells(draw: st.DrawFn, max_size: int = 5) -> RandomCell:
 
 @st.composite
 def cases(
-    draw: st.DrawFn, /, cell: Cell | st.SearchStrategy[Any], max_T: int = 4, max_B: int = 3, **options: Any
+    draw: st.DrawFn,
+    /,
+    cell: Any,
+    max_T: int = 4,
+    max_B: int = 3,
+    *,
+    input_size: int | None = None,
+    hidden_size: int = 4,
+    **options: Any,
 ) -> Case:
-    """A case for the laws: the cell (or one drawn), inputs, initial states and lengths, 0 included."""
-    own = draw(cell) if isinstance(cell, st.SearchStrategy) else cell
+    """A case for the laws: the cell (or one drawn), inputs, initial states and lengths, 0 included.
+
+    `cell` is what check_cell takes, or a strategy of such; it is copied, in float64 and evaluation mode, and
+    its parameters stay as they are.
+    """
+    given = draw(cell) if isinstance(cell, st.SearchStrategy) else cell
+    own, size = prepared("strategies.cases", given, input_size, hidden_size)
     if isinstance(own, GRUCell):
         options = {"summed_biases": slice(0, 2 * own.hidden_size), **options}
     T = draw(st.integers(0, max_T))
     lengths = draw(st.lists(st.integers(0, T), min_size=1, max_size=max_B))
-    return drawn_case(own, own.input_size, draw(st.integers(0, 999)), T, lengths, **options)
+    return drawn_case(own, size, draw(st.integers(0, 999)), T, lengths, **options)
