@@ -177,6 +177,13 @@ def test_indices_of_every_kind_occur():
         ),
     )
     occurs(index, lambda i: {type(p) for p in parts(i)} == {np.ndarray, slice})
+    is_mask = lambda p: isinstance(p, np.ndarray) and p.dtype == bool  # noqa: E731
+    for beside in (
+        lambda p: p is None,
+        lambda p: isinstance(p, slice),
+        lambda p: isinstance(p, np.ndarray) and p.dtype != bool,
+    ):
+        occurs(index, lambda i, b=beside: any(map(is_mask, parts(i))) and any(map(b, parts(i))))
 
 
 def test_axes_of_every_kind_occur():

@@ -26,18 +26,27 @@ def basic_indices(shape: Shape) -> st.SearchStrategy[Any]:
 
 @st.composite
 def advanced_indices(draw: st.DrawFn, shape: Shape) -> Any:
-    """Arrays of integers, which may repeat, and masks; alone, or with slices and integers beside them."""
+    """Arrays of integers, which may repeat, and masks; alone, or beside slices, integers and None."""
     if not shape or 0 in shape or draw(st.booleans()):
         return draw(hnp.arrays(bool, shape))
     parts: list[Any] = []
     taken = draw(hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=3))
     for n in shape:
-        kind = draw(st.sampled_from(["array", "array", "slice", "integer"]))
-        if kind == "array":
+        if draw(st.integers(0, 5)) == 5:
+            parts.append(None)
+        kind = draw(st.sampled_from(["array", "array", "mask", "slice", "integer"]))
+        if kind == "mask" and taken[-1] <= n:
+            parts.append(draw(_masks_of(n, taken[-1])))
+        elif kind in ("array", "mask"):
             parts.append(draw(hnp.arrays(np.int64, taken, elements=st.integers(-n, n - 1))))
         else:
             parts.append(draw(st.slices(n) if kind == "slice" else st.integers(-n, n - 1)))
     return tuple(parts[: draw(st.integers(1, len(parts)))])
+
+
+def _masks_of(n: int, count: int) -> st.SearchStrategy[Any]:
+    """Masks (n,) that are True `count` times: beside arrays of indices, they are one of that length."""
+    return st.permutations([True] * count + [False] * (n - count)).map(np.array)
 
 
 def indices(shape: Shape) -> st.SearchStrategy[Any]:
