@@ -1,6 +1,6 @@
 """Break the source in every way that mistakes.py knows, and see whether the tests notice.
 
-    make mutate                              all mutants (hours)
+    make mutate                              all mutants (some 90 minutes of computing)
     make mutate ONLY=cells.py JOBS=2         those whose file, function or kind holds a text
     make mutate SAMPLE=100 SEED=1            a hundred of them, drawn at random
 
