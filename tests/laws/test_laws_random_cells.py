@@ -7,7 +7,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tinygrad_rnn import nn
-from tinygrad_rnn.testing import LAWS
+from tinygrad_rnn.testing import LAWS, check_cell
 from tinygrad_rnn.testing import strategies as some
 from tinygrad_rnn.testing.laws.law import tried
 
@@ -41,6 +41,13 @@ def test_random_cells_keep_the_law(name):
         keeps(LAWS[name], case)
 
     kept()
+
+
+@settings(max_examples=max(EXAMPLES // 8, 1))
+@given(some.cells())
+def test_random_cells_pass_check_cell(cell):
+    """Noise on parameters and many steps included."""
+    check_cell(cell, cases=1)
 
 
 @pytest.mark.parametrize("name", LAWS)
