@@ -24,6 +24,7 @@ from .law import same
 
 Run = Callable[[Tensor, Any], tuple[Any, Any]]
 
+SHORT = 5  # steps that most cases have at most
 DIFFERENCES = 1e-9  # of the larger of 1 and the largest number: what central differences may be off by
 
 

@@ -24,7 +24,7 @@ from ...tensor import Tensor
 from ..probe import name_of
 from ..report import _is_its_name
 from . import batches, gradients, precision, rtrl, states, time
-from .case import Case, draw, scatter
+from .case import SHORT, Case, draw, scatter
 from .law import Law, LawBroken, Verdict, chosen, judge, statement, world_kept
 
 LAWS: dict[str, Law] = {
@@ -62,7 +62,6 @@ BEAR_NOISE = {  # the others compare runs in which random numbers are drawn for 
 }
 
 THROUGH_MANY_STEPS = {"backward_is_the_derivative", "ragged_rows_equal_rows_alone", "a_run_can_be_split"}
-SHORT = 5  # steps that the other cases have at most
 TAME = 1e5  # numbers and gradients beyond it are of steps that blow up every rounding error
 
 

@@ -12,7 +12,7 @@ from ...nn.loop import advance
 from ...tensor import Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import tensors_in
-from .case import Case, leaf, same_noise
+from .case import SHORT, Case, leaf, same_noise
 from .law import Differs, same
 
 
@@ -35,8 +35,9 @@ def _checked(check: Any, case: Case, steps: int) -> str | None:
         seed=case.seed,
         raise_exception=False,
     )
+    limit = 200 if len(case.xs) <= SHORT else 20  # of many steps, every entry takes long
     if quick.wrong:
-        check(cell_over_time, inputs, parameters=case.cell, limit=200)
+        check(cell_over_time, inputs, parameters=case.cell, limit=limit)
         e = quick.wrong[0]
         raise Differs(
             f"{check.__name__}, along random directions only: d {e.output} / d {e.argument} "
@@ -44,7 +45,7 @@ def _checked(check: Any, case: Case, steps: int) -> str | None:
         )
     if quick:
         return None
-    closely = check(cell_over_time, inputs, parameters=case.cell, limit=200)
+    closely = check(cell_over_time, inputs, parameters=case.cell, limit=limit)
     return (
         None
         if closely
