@@ -16,9 +16,10 @@ from ...tensor import Array, Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import name_of, tensors_in
 from ..report import Checked, code
+from .arguments import arrays_of, each_argument, named_tensors, options_told
 from .case import leaf, scatter
 from .law import Differs, Law, Verdict, chosen, judge, same
-from .operations import CLOSENESS, arrays_of, each_argument, named_tensors, options_told, unchecked
+from .operations import CLOSENESS, unchecked
 
 
 @dataclass

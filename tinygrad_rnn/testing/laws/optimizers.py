@@ -14,8 +14,8 @@ from ...nn.parameter import Parameter
 from ...tensor import Array, Tensor
 from ..probe import name_of
 from ..report import code
+from .arguments import spelled
 from .law import Differs, Law, Verdict, chosen, judge, same
-from .operations import spelled
 
 STEPS = 8
 SHAPES = (3, 2), (4,), ()  # of the parameters that take a reference's steps

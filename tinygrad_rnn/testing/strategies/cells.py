@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ...nn.cells import GRUCell
 from ..laws.case import Case
 from ..laws.case import draw as drawn_case
-from ..laws.cells import prepared
+from ..laws.subject import prepared
 from ..random_cell import BINARY, UNARY, UPDATES, Instruction, RandomCell, widths
 
 
