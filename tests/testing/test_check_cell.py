@@ -409,6 +409,40 @@ class Monitored(Elman):
         return h if self.training else h - self.mean
 
 
+class Refuses(Elman):
+    """Steps in evaluation mode, or not at all."""
+
+    never = False
+
+    def step(self, x, h):
+        if self.training or self.never:
+            raise RuntimeError("there is no step here")
+        return super().step(x, h)
+
+
+def test_a_cell_that_only_fails_in_training_mode_is_told_of():
+    assert set(check_cell(Refuses, training=False).values()) == {"held"}
+    with pytest.raises(LawBroken, match="Refuses in training mode breaks") as caught:
+        check_cell(Refuses)
+    assert "RuntimeError: there is no step here" in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_cell_that_never_steps_breaks_laws(keep, monkeypatch):
+    monkeypatch.setattr(Refuses, "never", True)
+    with pytest.raises(LawBroken, match="RuntimeError: there is no step here") as caught:
+        check_cell(Refuses, keep_parameters=keep)
+    assert "not finite" not in str(caught.value)
+
+
+def test_a_loop_may_be_a_function():
+    def over(cells):
+        layer = nn.Recurrent(cells)
+        return lambda xs, state=None, **marks: layer(xs, state, **marks)
+
+    assert set(check_cell(Elman, over=over).values()) == {"held"}
+
+
 def test_running_statistics_may_be_kept_in_training():
     assert set(check_cell(Monitored, skip=["every_parameter_matters"]).values()) == {"held"}
 
