@@ -68,15 +68,14 @@ def _check_form(who: str, name: str, cell: Cell, x: Tensor, state: Any) -> None:
     try:
         with world_kept(), np.errstate(all="ignore"):
             following = advance(cell, cell.project(x), state)[1]
-    except (TypeError, ValueError, AttributeError) as error:
-        if isinstance(cell, Called) and isinstance(state, tuple):
+    except Exception as error:
+        of_form = isinstance(error, (TypeError, ValueError, AttributeError))
+        if of_form and isinstance(cell, Called) and isinstance(state, tuple):
             raise TypeError(
                 f"{who}: {name} fails on the state {_form(state)} that it returns itself "
                 f"({type(error).__name__}: {error}); {advice}"
             ) from error
         return  # the laws tell what else is wrong
-    except Exception:
-        return
     if _form(following) != _form(state):
         raise TypeError(
             f"{who}: {name} was given the state {_form(state)} and returned {_form(following)}; {advice}"
