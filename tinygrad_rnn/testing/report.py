@@ -114,7 +114,7 @@ def reproduction(what: str, probe: Probe, parameters: Any, options: Mapping[str,
     for i, x in enumerate(probe.inputs):
         lines.append(f"x{i} = {names.get(id(x)) or code(x)}{_too_large(x)}")
         names.setdefault(id(x), f"x{i}")
-    fn = probe.name if _is_its_name(probe.fn) else "fn"
+    fn = probe.name if is_its_name(probe.fn) else "fn"
     held = probe.fn if parameters is None and isinstance(probe.fn, Module) else parameters
     lines += _restored(held, "fn" if held is probe.fn else "parameters", probe)
     if probe.draws:
@@ -126,7 +126,7 @@ def reproduction(what: str, probe: Probe, parameters: Any, options: Mapping[str,
     return [*_imports(what, probe.inputs, "\n".join(lines)), *lines, call]
 
 
-def _is_its_name(fn: Any) -> bool:
+def is_its_name(fn: Any) -> bool:
     """True if the name of a function is what it is called in code: not of lambdas, objects, bound methods."""
     of_whom = getattr(fn, "__self__", None)
     bound = of_whom is not None and not isinstance(of_whom, (type, ModuleType))

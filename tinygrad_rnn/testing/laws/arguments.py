@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ...tensor import Tensor
 from ..probe import name_of
-from ..report import code
+from ..report import code, is_its_name
 
 
 def mapped(f: Callable[[str, Any], Any], place: str, value: Any) -> Any:
@@ -70,12 +69,6 @@ def spelled(**functions: Any) -> tuple[dict[str, str], str]:
     """
     names = {role: name_of(f) for role, f in functions.items()}
     own = len(set(names.values())) == len(names)
-    used = {role: names[role] if own and _is_code(f) else role for role, f in functions.items()}
+    used = {role: names[role] if own and is_its_name(f) else role for role, f in functions.items()}
     meant = ", ".join(f"{role}: {names[role]}" for role in names if used[role] != names[role])
     return used, f"  # {meant}" if meant else ""
-
-
-def _is_code(f: Any) -> bool:
-    """True if the name of a function is an expression: not of lambdas, objects, methods of objects."""
-    bound = inspect.ismethod(f) and not inspect.isclass(f.__self__)
-    return hasattr(f, "__name__") and not bound and name_of(f).replace(".", "").isidentifier()

@@ -18,7 +18,7 @@ from ...nn.recurrent import Recurrent
 from ...random import manual_seed
 from ...tensor import Tensor
 from ..probe import name_of
-from ..report import _is_its_name
+from ..report import is_its_name
 from . import batches, gradients, precision, rtrl, states, time
 from .case import SHORT, Case, draw, scatter
 from .law import Law, LawBroken, Verdict, chosen, judge, world_kept
@@ -184,7 +184,7 @@ def _noise_free(law: Law) -> Law:
 
     @wraps(law)
     def apart(case: Case) -> str | None:
-        if case.noisy and law.__name__ not in BEAR_NOISE:
+        if law.__name__ not in BEAR_NOISE and case.noisy:
             return "the cell draws random numbers"
         return law(case)
 
@@ -226,7 +226,7 @@ def _again(cell: Any, options: dict[str, Any]) -> Callable[[list[str], Case], st
 
 def _written(thing: Any, otherwise: str) -> tuple[str, str]:
     """What stands for a thing in code, and what is to be said of it if that is not its own name."""
-    if _is_its_name(thing):
+    if is_its_name(thing):
         return name_of(thing), ""
     return otherwise, f", {otherwise}: the {name_of(thing)} that was given"
 
