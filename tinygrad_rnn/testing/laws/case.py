@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...autograd import enable_grad, grad, no_grad
-from ...nn.cells import Cell, each
+from ...nn.cells import Cell, GRUCell, each
 from ...nn.module import Module
 from ...nn.recurrent import Recurrent
 from ...random import get_rng_state, manual_seed, set_rng_state
@@ -177,13 +177,25 @@ def parameters_in(grads: dict[str, Array]) -> dict[str, Array]:
     return {name: g for name, g in grads.items() if name != "xs" and not name.startswith("state[")}
 
 
-def draw(cell: Cell, input_size: int, seed: int, T: int, lengths: Sequence[int], **options: Any) -> Case:
+def draw(
+    cell: Cell,
+    input_size: int,
+    seed: int,
+    T: int,
+    lengths: Sequence[int],
+    *,
+    summed_biases: slice | None = None,
+    **options: Any,
+) -> Case:
     """A case with normal inputs and initial states, T steps and a sequence of each of the given lengths."""
+    if summed_biases is None and isinstance(cell, GRUCell):
+        summed_biases = slice(0, 2 * cell.hidden_size)  # the candidate's are apart: r ∘ (W h + b_hh)
     rng = np.random.Generator(np.random.PCG64(seed))
     B = len(lengths)
     xs = rng.standard_normal((T, B, input_size))
     state = random_state(cell.initial_state(B, Tensor(xs.reshape(T * B, input_size))), rng)
-    return Case(cell, xs, state, np.asarray(lengths, np.int64), seed, **options)
+    counts = np.asarray(lengths, np.int64)
+    return Case(cell, xs, state, counts, seed, summed_biases=summed_biases, **options)
 
 
 def random_state(like: Any, rng: np.random.Generator) -> Any:

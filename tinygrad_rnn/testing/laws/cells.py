@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
-from ...nn.cells import GRUCell
 from ...nn.module import Module
 from ...nn.recurrent import Recurrent
 from ...random import manual_seed
@@ -251,10 +250,16 @@ def _case(
     if not keep_parameters:
         scatter(own, np.random.Generator(np.random.PCG64(seed)))
     own.train(training)
-    if summed_biases is None and isinstance(own, GRUCell):
-        summed_biases = slice(0, 2 * own.hidden_size)  # the candidate's are apart: r ∘ (W h + b_hh)
     rng = np.random.Generator(np.random.PCG64(seed))
     T = steps if long else min(int(rng.integers(3, SHORT + 1)), steps)
     lengths = [T, T // 2] if long else [0, T, *rng.integers(0, T + 1, int(rng.integers(0, 3))).tolist()]
-    more = {"over": over, "summed_biases": summed_biases, "keep_parameters": keep_parameters}
-    return draw(own, size, seed, T, rng.permutation(lengths).tolist(), **more)
+    return draw(
+        own,
+        size,
+        seed,
+        T,
+        rng.permutation(lengths).tolist(),
+        over=over,
+        summed_biases=summed_biases,
+        keep_parameters=keep_parameters,
+    )

@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ...nn.cells import GRUCell
 from ..laws.case import Case
 from ..laws.case import draw as drawn_case
 from ..laws.subject import prepared
@@ -64,8 +63,6 @@ def cases(
     """
     given = draw(cell) if isinstance(cell, st.SearchStrategy) else cell
     own, size = prepared("strategies.cases", given, input_size, hidden_size)
-    if isinstance(own, GRUCell):
-        options = {"summed_biases": slice(0, 2 * own.hidden_size), **options}
     T = draw(st.integers(0, max_T))
     lengths = draw(st.lists(st.integers(0, T), min_size=1, max_size=max_B))
     return drawn_case(own, size, draw(st.integers(0, 999)), T, lengths, **options)
