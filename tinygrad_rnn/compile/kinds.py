@@ -98,6 +98,8 @@ def keeps_rows(op: str, values: list[Value], static: dict[str, Any], shape: tupl
         return bool(static["axes"][0] == 0)
     if op == "getitem":
         return whole_rows(static["index"], len(values[0].shape))
+    if op == "put":
+        return whole_rows(static["index"], n) and values[0].kind == "row" and len(values[-1].shape) <= n
     if op == "place":
         return all(whole_rows(i, n) for i in static["indices"]) and all(v.kind == "row" for v in values)
     return op == "reshape" or (op == "expand" and len(values[0].shape) == n)

@@ -30,6 +30,7 @@ CALLS = {  # that can write their result to a given place
     "monomial": "np.power({0}, {n}{end})",
     "relu": "np.maximum({0}, 0{end})",
     "cumsum": "np.cumsum({0}, axis={axis}{end})",
+    "cumprod": "np.cumprod({0}, axis={axis}{end})",
     "cat": "np.concatenate(({all},), {axis}{end})",
     "stack": "np.stack(({all},), {axis}{end})",
 }
@@ -44,7 +45,8 @@ VIEWS = {  # whose result is copied to a given place
 SIGMOID = '''
 def sigmoid(x, out=None, one=1):
     """1 / (1 + exp(-x)); of a small x it is done sooner with an array of ones than with the number"""
-    y = np.negative(x, out=out)
+    y = np.empty_like(x) if out is None else out
+    np.negative(x, out=y)
     np.exp(y, out=y)
     np.add(y, one, out=y)
     return np.divide(one, y, out=y)
@@ -121,6 +123,8 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
         return [f"np.where({fields['all']})"]
     if op == "where":
         return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
+    if op == "put" and out:
+        return [f"np.copyto({out}, {args[0]})", f"{out}[{fields['index']}] = {args[1]}"]
     if op == "place" and out:
         return [f"{out}[...] = 0", *additions(out, args, static["indices"])]
     raise Untraceable(f"{op} has no form in compiled source yet")

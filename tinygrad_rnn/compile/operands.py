@@ -16,13 +16,14 @@ from typing import Any
 
 from .fission import Plan
 from .kinds import axes_in
-from .numpy_text import COLUMNS, NAMES, additions, call, number
+from .numpy_text import COLUMNS, ERF, NAMES, SIGMOID, additions, call, number
 from .spots import Spot, fresh, is_view
 from .storage import Storage
 from .symbols import Value
 
 START, LOOP = "", "the loop"  # the sections of a function
 BEFORE, AFTER = "before the loop, for all steps at once", "after the loop, for all steps at once"
+HELPERS = {"sigmoid": SIGMOID, "erf": ERF}
 SUMMED = ("row", "fold")  # kinds that a sum over rows can be taken of
 
 
@@ -92,10 +93,16 @@ class Operands:
                 text = f"{self.const(v.args[0])}.T"
             else:
                 args = [self.const(a) if isinstance(a, Value) else number(a) for a in v.args]
-                text = call(str(v.op), args, v.static, "")[0]
+                text = self.call(str(v.op), args, v.static, "")[0]
             self.names[id(v)] = self.unique(v.name or "k")
             self.sections[START].append(f"{self.names[id(v)]} = {text}")
         return self.names[id(v)]
+
+    def call(self, op: str, args: list[str], static: dict[str, Any], out: str, last: bool = False) -> list[str]:
+        """Source of an operation; the function that it calls, if NumPy has none, is written once."""
+        if op in HELPERS:
+            self.helpers[op] = HELPERS[op]
+        return call(op, args, static, out, last)
 
     def column(self, v: Value) -> str:
         """A constant vector as a column, for arrays whose rows are features."""
@@ -165,7 +172,7 @@ class Operands:
             text = self.total(summed, v.shape)
         else:
             args = [self.reduce(a) if isinstance(a, Value) else number(a) for a in v.args]
-            text = call(str(v.op), args, v.static, "")[0]
+            text = self.call(str(v.op), args, v.static, "")[0]
         return self.noted(v, text)
 
     def noted(self, v: Value, text: str) -> str:

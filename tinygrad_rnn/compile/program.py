@@ -36,6 +36,7 @@ from .members import members, twin_of
 from .spots import fits_last
 from .storage import Storage
 from .trace import trace
+from .verifier import verify
 
 HOIST = 8 * 1024  # bytes of one step's state up to which elementwise work is done for all steps at once
 _number = count(1)
@@ -93,11 +94,13 @@ class Program:
         leaves = tensors_in(state)
         B, dense = len(leaves[0]), all(n == len(leaves[0]) for n in sizes)
         step = self.step = trace(cell, x, state, backward)
+        traced = step.copied()
         widest = max(s.array[:1].nbytes for s in leaves) * B
         ways = plan(step, backward, widest <= HOIST)
         self.last = dense and fits_last(ways)
         title = (type(cell).__doc__ or type(cell).__name__).strip()
         made = Emitter(ways, Storage(ways, self.last), reverse, title)
+        verify(made.source, traced, made.paths, B if dense else 0, reverse)
         self.source = made.source + "\n\n" + demo(made, x, leaves, members(cell), len(sizes), B)
         self.name = f"<compiled {type(cell).__name__} {next(_number)}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)

@@ -20,8 +20,9 @@ import numpy as np
 from ..autograd.gradmode import mode
 from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
-from .kinds import axes_in, is_row, kind_of
+from .kinds import axes_in, columns, is_row, kind_of
 from .symbols import Symbol, Value, dummy, key_of, mixture, refused
+from .writes import Writes
 
 
 class Trace:
@@ -33,6 +34,7 @@ class Trace:
         self.known: dict[Any, Value] = {}  # an operation done twice on the same values is done once
         self.kept: dict[int, tuple[Any, Any]] = {}  # arrays that the step brought along
         self.frames: dict[int, Any] = {}
+        self.writes = Writes()
 
     # --- symbols
 
@@ -66,21 +68,52 @@ class Trace:
         if not all(isinstance(array, Symbol) for array in tracked):
             raise refused("a tensor that requires a gradient does not belong to the cell")
         out = self.tensor(self.note(primitive.name, primitive.forward, arrays, static))
+        self.writes.saw(out, primitive.name, inputs[0], static)
         if mode.enabled and tracked:
             record(primitive, inputs, arrays, static, out)
         return out
+
+    def assign(self, tensor: Tensor, index: Any, value: Tensor) -> None:
+        """In the place of a write in place: see writes.py."""
+        self.writes.assign(tensor, index, value)
 
     def note(self, op: str, forward: Callable[..., Any], inputs: Any, static: dict[str, Any]) -> Value:
         """The value of an operation."""
         if any(isinstance(i, Symbol) for s in static.values() for i in (s if isinstance(s, tuple) else (s,))):
             raise refused(f"{op}: an index depends on data")
         args = tuple(self.value_of(x) for x in inputs)
+        static = canonical(static, args)
+        if op == "put":
+            return self.put(*args, static["index"])
         key = (*key_of(op, args), repr(static))
         if key not in self.known or "array" in repr(static):  # whose text may be shortened
             with np.errstate(all="ignore"):
                 y = forward(*[dummy(a) if isinstance(a, Value) else a for a in args], **static)
             self.known[key] = self.made(op, args, static, np.shape(y), np.asarray(y).dtype)
         return self.known[key]
+
+    def put(self, x: Any, v: Any, index: Any) -> Value:
+        """x with v at an index: of neighbouring columns, what stands before, v, and what stands behind."""
+        if not isinstance(x, Value):
+            raise refused("a number cannot be assigned to")
+        cut = columns(index)
+        if cut is None or len(x.shape) != 2:
+            return self.made("put", (x, v), {"index": index}, x.shape, x.dtype)
+        shape = (x.shape[0], cut[1] - cut[0])
+        v = self.note("expand", lambda a, shape: np.broadcast_to(a, shape), (self.array_of(v),), {"shape": shape})
+        parts = [self.getitem(x, 0, cut[0]), v, self.getitem(x, cut[1], x.shape[1])]
+        parts = [p for p in parts if p.shape[1]]
+        sizes = [p.shape[1] for p in parts]
+        return parts[0] if len(parts) == 1 else self.made("cat", tuple(parts), {"axis": 1, "sizes": sizes}, x.shape, x.dtype)
+
+    def getitem(self, x: Value, lo: int, hi: int) -> Value:
+        """x[:, lo:hi]"""
+        index = (slice(None), slice(lo, hi))
+        return self.note("getitem", lambda a, index: a[index], (self.symbol(x),), {"index": index})
+
+    def array_of(self, v: Any) -> Any:
+        """What stands for a value among the arguments of an operation."""
+        return self.symbol(v) if isinstance(v, Value) else np.asarray(v)
 
     def made(
         self, op: str, args: tuple[Any, ...], static: dict[str, Any], shape: tuple[int, ...], dtype: Any
@@ -91,6 +124,8 @@ class Trace:
             axes = tuple(values[0].static["axes"][i] for i in static["axes"])
             return self.made(op, values[0].args, {"axes": axes}, shape, dtype)
         still = op == "permute" and tuple(static["axes"]) == tuple(range(len(shape)))
+        if op == "getitem" and all(i == slice(None) for i in static["index"] if not hasattr(i, "dtype")) and values[0].shape == shape:
+            still = not any(hasattr(i, "dtype") or i is None for i in static["index"])
         if values and (still or (op in ("reshape", "expand") and values[0].shape == shape)):
             return values[0]
         if op == "cat" and axes_in(static, values) == (0,) and {v.kind for v in values} == {"turned"}:
@@ -144,12 +179,12 @@ class Trace:
         return self.added(Value(None, (), {}, array.shape, array.dtype, "const", data=array))
 
     def repeated(self, array: Any) -> Value:
-        """An array with a row for each sequence: the same number everywhere, or it cannot be known."""
-        first = array.reshape(-1)[:1]
-        if not is_row(array.shape, self.rows) or (array != first).any():
+        """An array with a row for each sequence: the same row for each, or it cannot be known."""
+        if not is_row(array.shape, self.rows) or (array != array[:1]).any():
             what = f"an array {array.shape} has a row for each sequence but comes from no input"
             raise refused(f"{what} (random numbers?)")
-        one = self.constant(first.reshape((1,) * array.ndim))
+        same = array.size and (array == array.flat[0]).all()
+        one = self.constant(array.flat[0].reshape((1,) * array.ndim) if same else array[:1].copy())
         return self.made("expand", (one,), {"shape": array.shape}, array.shape, array.dtype)
 
     # --- names
@@ -171,6 +206,42 @@ class Trace:
                 array.value.name = name
                 if x.node is not None and x.requires_grad:
                     x.register_hook(lambda g, value=array.value: name_gradient(g, value))
+
+
+def canonical(static: dict[str, Any], args: Any) -> dict[str, Any]:
+    """Static arguments with every index in its one form."""
+    if "index" in static and isinstance(args[0], Value):
+        return {**static, "index": canonical_index(static["index"], args[0].shape)}
+    if "indices" in static:
+        return {**static, "indices": [canonical_index(i, static["shape"]) for i in static["indices"]]}
+    return static
+
+
+def canonical_index(index: Any, shape: tuple[int, ...]) -> Any:
+    """The one form of an index without arrays: `[..., -2:]` of (R, 6) is `[:, 4:6]`."""
+    entries = index if isinstance(index, tuple) else (index,)
+    if any(hasattr(i, "dtype") or isinstance(i, bool) for i in entries):
+        return index
+    taken = sum(i is not None and i is not Ellipsis for i in entries)
+    found: list[Any] = []
+    sizes = iter(shape)
+    for i in entries:
+        if i is Ellipsis:
+            found += [slice(None) for _ in zip(range(len(shape) - taken), sizes)]
+        elif i is None:
+            found.append(None)
+        elif isinstance(i, slice):
+            n = next(sizes)
+            start, stop, step = i.indices(n)
+            if (start, stop, step) == (0, n, 1):
+                found.append(slice(None))
+            elif step == 1:
+                found.append(slice(start, max(start, stop)))
+            else:
+                found.append(slice(start, None if stop < 0 else stop, step))
+        else:
+            found.append(int(i) % next(sizes))
+    return tuple(found)
 
 
 def name_gradient(g: Tensor, of: Value) -> None:

@@ -116,7 +116,7 @@ def fresh(name: str, taken: set[str]) -> str:
 
 
 def slices_of(v: Value) -> list[tuple[int, int]] | None:
-    """Where the parts of `v` stand, if they are disjoint slices `[:, lo:hi]`."""
+    """Where the parts of `v` stand, if they are slices `[:, lo:hi]`, with numbers in each."""
     if v.op == "cat":
         sizes = v.static["sizes"]
         return (
@@ -126,8 +126,12 @@ def slices_of(v: Value) -> list[tuple[int, int]] | None:
         )
     cuts = [columns(i) for i in v.static["indices"]]
     found = [c for c in cuts if c is not None]
-    disjoint = all(a[1] <= b[0] for a, b in pairwise(sorted(found)))
-    return found if disjoint and len(found) == len(cuts) else None
+    return found if len(found) == len(cuts) and len(v.shape) == 2 else None
+
+
+def disjoint(cuts: list[tuple[int, int]]) -> bool:
+    """True if no two slices have an entry in common."""
+    return all(a[1] <= b[0] for a, b in pairwise(sorted(cuts)))
 
 
 def is_advanced(index: Any) -> bool:

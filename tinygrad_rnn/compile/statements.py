@@ -9,10 +9,22 @@ In the loop a name is a view of this step: `workspace` makes the views once for 
 from __future__ import annotations
 
 from .lines import Line, merged
-from .numpy_text import ERF, PRODUCTS, SIGMOID, call, items, wrapped
+from .numpy_text import PRODUCTS, items, wrapped
 from .operands import Operands
-from .spots import Buffer, Spot, is_view, slices_of
+from .spots import Buffer, Spot, disjoint, is_view, slices_of
 from .symbols import Value
+
+
+def part_of(s: Spot, lo: int, hi: int) -> Spot:
+    """Entries lo … hi - 1 of a spot."""
+    start = s.lo or 0
+    return s._replace(lo=start + lo, hi=start + hi)
+
+
+def gaps(v: Value, out: Spot, cuts: list[tuple[int, int]]) -> list[Spot]:
+    """The parts of `out` that no part of `v` is written to."""
+    ends, starts = [0, *(hi for _, hi in sorted(cuts))], [*(lo for lo, _ in sorted(cuts)), v.shape[1]]
+    return [part_of(out, lo, hi) for lo, hi in zip(ends, starts) if lo < hi]
 
 
 class Statements(Operands):
@@ -27,8 +39,8 @@ class Statements(Operands):
             if v.kind != "row" or is_view(v):
                 continue
             out = self.storage.spot(v)
-            if v.op in ("place", "cat") and (cuts := slices_of(v)):
-                found += self.copies(v, out, cuts)
+            if v.op in ("place", "cat") and (cuts := slices_of(v)) is not None:
+                found += self.copies(v, out, cuts) if disjoint(cuts) else self.sums(v, out, cuts)
             elif v.op == "matmul" and self.last:
                 dot = all(a.dtype == v.dtype for a in v.inputs())  # np.dot is quicker to call than matmul
                 args = (self.transposed(v.args[1]), self.arg(v.args[0]))
@@ -38,12 +50,21 @@ class Statements(Operands):
         return found
 
     def copies(self, v: Value, out: Spot, cuts: list[tuple[int, int]]) -> list[Line]:
-        """Those parts of a larger value that were not written to their slices of it at once."""
-        lines = [
-            Line("copy", (self.arg(piece),), out._replace(lo=lo, hi=hi), {})
+        """Those parts of a larger value that were not written to their slices of it at once, and zeros between."""
+        lines = [] if out.buffer.zeros else [Line("copy", ("0",), gap, {}) for gap in gaps(v, out, cuts)]
+        lines += [
+            Line("copy", (self.arg(piece),), part_of(out, lo, hi), {})
             for piece, (lo, hi) in zip(v.args, cuts)
         ]
         return [line for line in lines if line.args[0] != line.out]
+
+    def sums(self, v: Value, out: Spot, cuts: list[tuple[int, int]]) -> list[Line]:
+        """Zeros, to which parts are added that overlap."""
+        lines = [Line("copy", ("0",), out, {})]
+        for piece, (lo, hi) in zip(v.args, cuts):
+            target = part_of(out, lo, hi)
+            lines.append(Line("add", (target, self.arg(piece)), target, {}))
+        return lines
 
     def part(self, values: list[Value]) -> list[str]:
         """The statements of a part that runs over all steps at once."""
@@ -62,9 +83,7 @@ class Statements(Operands):
 
     def say(self, line: Line, args: list[str], out: str) -> list[str]:
         """A line as source."""
-        if line.op in ("sigmoid", "erf"):
-            self.helpers[line.op] = SIGMOID if line.op == "sigmoid" else ERF
-        return call(line.op, args, line.static, out, self.last)
+        return self.call(line.op, args, line.static, out, self.last)
 
     # --- the loop
 

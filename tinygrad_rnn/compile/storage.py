@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from .fission import Plan
 from .kinds import ELEMENTWISE
-from .spots import Buffer, Region, Spot, fresh, is_view, region, slices_of
+from .spots import Buffer, Region, Spot, disjoint, fresh, is_view, region, slices_of
 from .symbols import Value
 
 NEVER = 10**9
@@ -45,6 +45,7 @@ class Storage:
         self.name_values()
         self.carry_states()
         self.carried = {id(b) for pairs in self.carry.values() for a, b in pairs if a is not b}
+        self.stays = {id(a) for pairs in self.carry.values() for a, b in pairs if a is b}  # never written over
         self.order = [v for values in plan.parts.values() for v in values]
         self.at = {id(v): k for k, v in enumerate(self.order)}
         self.readers: dict[
@@ -59,6 +60,8 @@ class Storage:
         for k, v in enumerate(self.order):
             if v.kind == "row" and not is_view(v) and not self.is_placed(v) and not self.direct(v):
                 self.settle(k, v)
+        for b in self.buffers:
+            b.zeros = self.keeps_zeros(b)
         self.name_buffers()
 
     # --- what is read, and when
@@ -78,7 +81,7 @@ class Storage:
         for k, v in enumerate(self.order):
             if v.kind != "row" or not is_view(v):
                 for a in v.inputs():
-                    self.read(a, k)
+                    self.read(a, NEVER if v.kind == "reduced" else k)  # sums are taken when all else is done
         for v in [*step.ys, step.d_x]:
             if v is not None:
                 self.read(v, NEVER)
@@ -216,10 +219,10 @@ class Storage:
                 and v.kind == "row"
                 and not self.is_placed(v)
                 and (cuts := slices_of(v))
+                and disjoint(cuts)
             ):
                 buffer = self.new_for(v)
                 buffer.reserved = True
-                buffer.zeros = sum(hi - lo for lo, hi in cuts) < v.shape[1]
                 self.take(v, Spot(buffer))
                 for piece, (lo, hi) in zip(v.args, cuts):
                     if self.is_open(piece, v):
@@ -227,6 +230,16 @@ class Storage:
         for v in reversed(self.order):
             if id(v) in self.spots and v.op in IN_PLACE:
                 self.lead_up(v, self.spots[id(v)])
+
+    def keeps_zeros(self, b: Buffer) -> bool:
+        """True if a buffer can start as zeros, since nothing is ever written between the parts of its value."""
+        v, cuts = b.holds[0][0] if b.holds else None, None
+        if b.reserved and v is not None and v.op == "place":
+            cuts = slices_of(v)
+        if not cuts or sum(hi - lo for lo, hi in cuts) == b.tail[0]:
+            return False
+        inside = [s.lo is not None and any(lo <= s.lo and (s.hi or 0) <= hi for lo, hi in cuts) for _, s in b.holds]
+        return all(inside[1:])
 
     def is_open(self, a: Value, v: Value) -> bool:
         """True if `a`, made in the same part as `v`, may be written wherever `v` wants it."""
@@ -266,6 +279,8 @@ class Storage:
             last = max((r for r, _ in self.readers.get(id(v), [])), default=k)
         for w, held in spot.buffer.holds:
             made = self.at.get(id(w), -1)
+            if held.overlaps(spot) and id(w) in self.stays:
+                return False
             if held.overlaps(spot) and (last >= made if made > k else id(w) in self.carried):
                 return False
             for position, r in self.readers.get(id(w), []) if made <= k else []:

@@ -73,6 +73,8 @@ class Symbol(np.ndarray[Any, Any]):
         return trace.symbol(trace.note(ufunc.__name__, ufunc, inputs, {}))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in (np.max, np.min):
+            kwargs.pop("initial", None)  # of no number, and that is no row
         if function not in FUNCTIONS or function in OF_VALUES:
             raise refused(f"np.{function.__name__} on values")
         return FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})

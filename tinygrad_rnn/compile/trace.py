@@ -17,7 +17,7 @@ a size, so that a shape tells what has a row for each sequence (kinds.py). Next:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..autograd.contributions import Sum
@@ -55,6 +55,27 @@ class Step:
     y_tree: Any = None
     state_tree: Any = None
     kept: dict[int, Any] = field(default_factory=dict)  # the arrays that the step brought along, by id
+
+    backward: bool = False
+
+    def copied(self) -> Step:
+        """The same step, which no rewriting of this one changes."""
+        twins: dict[int, Value] = {}
+
+        def twin(v: Any) -> Any:
+            return twins[id(v)] if isinstance(v, Value) else v
+
+        for v in self.values:
+            twins[id(v)] = replace(v, args=tuple(map(twin, v.args)))
+        found: dict[str, Any] = {}
+        for name, x in vars(self).items():
+            if isinstance(x, list):
+                found[name] = list(map(twin, x))
+            elif isinstance(x, dict) and name != "kept":
+                found[name] = {k: twin(v) for k, v in x.items()}
+            else:
+                found[name] = twin(x)
+        return Step(**found)
 
     def results(self) -> list[Value]:
         """What the program has to compute."""
@@ -115,8 +136,12 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) ->
         state_tree=form(state),
         values=trace.values,
         kept=trace.kept,
+        backward=backward,
     )
     twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, {})
+    given = [*((t, "its input") for t in [data]), *((t, "its state") for t in tensors_in(live))]
+    given += [(t, f"self.{path}") for path, t in params.items()]
+    trace.writes.given = {id(t): (t, name) for t, name in given}
     before, mode.anomaly = mode.anomaly, trace
     try:
         y, following = run_forward(trace, step, twin, data, live)
@@ -124,6 +149,7 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) ->
             run_backward(trace, step, y, following, data, live, params)
     finally:
         mode.anomaly = before
+        trace.writes.restore()
     return step
 
 
@@ -205,7 +231,7 @@ def same(a: Step, b: Step) -> bool:
 
     def described(step: Step, place: Any, v: Value) -> Any:
         args = [place[id(x)] if isinstance(x, Value) else x for x in v.args]
-        static = {k: rowless(s, step.rows) for k, s in v.static.items()}
+        static = {k: rowless(s, step.rows) if k in ("shape", "sizes") else s for k, s in v.static.items()}
         data = None if v.data is None else v.data.tolist()
         return repr((v.op, args, static, v.kind, rowless(v.shape, step.rows), data))
 

@@ -104,6 +104,9 @@ def assign(input: Tensor, index: Any, value: Any) -> None:
     """
     index = plain(index, input.shape)
     value = tensor_of("x[index] = value", value, input.dtype)
+    if mode.anomaly.__class__ is not bool:  # a trace (see compile/)
+        mode.anomaly.assign(input, index, value)
+        return
     if mode.enabled and (input.requires_grad or value.requires_grad):
         refuse_leaf(input)
         if _is_part(value, input, index):

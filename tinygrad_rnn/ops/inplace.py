@@ -51,7 +51,9 @@ def write(tensor: Tensor, values: Tensor) -> Tensor:
     if values.shape != tensor.shape or dtypes.category(values.dtype) > dtypes.category(tensor.dtype):
         given, held = (f"{x.dtype} of shape {x.shape}" for x in (values, tensor))
         raise RuntimeError(f"in place: a result, {given}, does not fit into the tensor, {held}")
-    if mode.enabled and (tensor.requires_grad or values.requires_grad):
+    if mode.anomaly.__class__ is not bool:  # a trace (see compile/)
+        mode.anomaly.assign(tensor, None, values)
+    elif mode.enabled and (tensor.requires_grad or values.requires_grad):
         change(tensor, cast(values, tensor.dtype))
     else:
         np.copyto(tensor.array, values.array, casting="unsafe")
