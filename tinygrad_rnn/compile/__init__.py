@@ -114,7 +114,7 @@ class Programs:
             return Program(cell, data, state, sizes, reverse, asked)
         except Untraceable as error:
             return str(error)
-        except ZeroDivisionError as error:  # DEBUG, if it is the user's
+        except Exception as error:  # the eager run will show it, if it is the user's
             return f"{type(error).__name__}: {error}"
 
     def complain(self, reason: str) -> None:

@@ -30,17 +30,30 @@ SAME_NAME = (
 OTHER_NAME = "neg:negative abs:absolute round:rint sub:subtract mul:multiply div:divide pow:power"
 UFUNCS = {name: name for name in SAME_NAME.split()} | dict(pair.split(":") for pair in OTHER_NAME.split())
 ELEMENTWISE = {*UFUNCS, "sigmoid", "relu", "erf", "where", "monomial", "cast"}
-LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul".split())
+LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul where cumsum cat stack".split())
 
 
-def kind_of(rows: int, op: str, values: list[Value], static: dict[str, Any], shape: tuple[int, ...]) -> str:
+def is_linear(op: str, args: Sequence[Any]) -> bool:
+    """True if an operation is linear in those arguments that are sums over rows, all together."""
+    summed = [isinstance(a, Value) and a.kind == "reduced" for a in args]
+    if op in ("mul", "matmul"):
+        return summed.count(True) == 1
+    if op == "div":
+        return summed == [True, False]
+    if op == "where":  # of a constant mask
+        args, summed = args[1:], summed[1:]
+    zero = [not isinstance(a, Value) and a == 0 for a in args]
+    return op in LINEAR and all(s or z for s, z in zip(summed, zero))
+
+
+def kind_of(rows: int, op: str, args: Sequence[Any], static: dict[str, Any], shape: tuple[int, ...]) -> str:
     """The kind of a new value; Untraceable if the operation mixes rows."""
+    values = [a for a in args if isinstance(a, Value)]
     kinds = {v.kind for v in values}
     if kinds <= {"const"}:
         kind = "const" if rows not in shape else "row" if op == "expand" and is_row(shape, rows) else ""
     elif "reduced" in kinds:
-        factors = [v.kind for v in values] if op in ("mul", "div", "matmul") else []
-        linear = op in LINEAR and kinds <= {"const", "reduced"} and factors.count("reduced") <= 1
+        linear = kinds <= {"const", "reduced"} and is_linear(op, args)
         kind = "reduced" if linear and rows not in shape else ""
     else:
         kind = kind_of_rows(rows, op, values, static, shape)
@@ -80,9 +93,10 @@ def product_kind(a: Value, b: Value, leads: bool) -> str:
             return "reduced"
         sizes = [[part.shape[0] for part in stack.args] for stack in stacks]
         return "split" if len(stacks) == 2 and sizes[0] == sizes[1] else ""
-    by_const = b.kind == "const" and len(b.shape) <= 2 and len(a.shape) > 1
-    by_row = b.kind == "row" and len(a.shape) == len(b.shape) >= 3
-    return "row" if leads and a.kind == "row" and (by_const or by_row) else ""
+    by_const = a.kind == "row" and b.kind == "const" and len(a.shape) > max(1, len(b.shape) - (len(b.shape) < 3))
+    of_const = a.kind == "const" and b.kind == "row" and len(b.shape) > max(2, len(a.shape))
+    by_row = a.kind == b.kind == "row" and len(a.shape) == len(b.shape) >= 3
+    return "row" if leads and (by_const or of_const or by_row) else ""
 
 
 def keeps_rows(op: str, values: list[Value], static: dict[str, Any], shape: tuple[int, ...]) -> bool:
@@ -92,12 +106,14 @@ def keeps_rows(op: str, values: list[Value], static: dict[str, Any], shape: tupl
         return all(
             len(v.shape) == n if v.kind == "row" else len(v.shape) < n or v.shape[0] == 1 for v in values
         )
-    if op in ("sum", "amax", "prod", "cumsum", "cat", "stack"):
+    if op in ("sum", "amax", "prod", "cumsum", "cumprod", "cat", "stack", "argmax", "argmin", "argsort"):
         return 0 not in axes_in(static, values, op == "stack")
     if op == "permute":
         return bool(static["axes"][0] == 0)
     if op == "getitem":
         return whole_rows(static["index"], len(values[0].shape))
+    if op in ("gather", "scatter"):
+        return static["axis"] != 0 and all(v.kind == "row" and len(v.shape) == n for v in values)
     if op == "put":
         return whole_rows(static["index"], n) and values[0].kind == "row" and len(values[-1].shape) <= n
     if op == "place":

@@ -27,6 +27,8 @@ CALLS = {  # that can write their result to a given place
     },
     **{name: f"{name}({{all}}{{end}})" for name in ("sigmoid", "erf")},
     **{name: f"np.{name}({{all}}{{end}})" for name in ("matmul", "dot")},
+    "argmax": "np.argmax({0}, axis={axis}, keepdims={keepdims}{end})",
+    "argmin": "np.argmin({0}, axis={axis}, keepdims={keepdims}{end})",
     "monomial": "np.power({0}, {n}{end})",
     "relu": "np.maximum({0}, 0{end})",
     "cumsum": "np.cumsum({0}, axis={axis}{end})",
@@ -36,6 +38,8 @@ CALLS = {  # that can write their result to a given place
 }
 VIEWS = {  # whose result is copied to a given place
     "copy": "{0}",
+    "argsort": "np.argsort({0}, axis={axis}, kind='stable')",
+    "gather": "np.take_along_axis({0}, {1}, {axis})",
     "expand": "np.broadcast_to({0}, {shape})",
     "reshape": "{0}.reshape({shape})",
     "permute": "{0}.transpose({axes})",
@@ -57,6 +61,14 @@ def erf(x, out=None):
     y = np.empty_like(x) if out is None else out
     y[...] = np.frompyfunc(math.erf, 1, 1)(x)
     return y
+'''
+SCATTER = '''
+def scatter(g, index, axis, out):
+    """out[i, index[i, k]] is the sum of all g[i, k]; zero elsewhere"""
+    out[...] = 0
+    for k in range(index.shape[axis]):
+        place = np.take(index, [k], axis)
+        np.put_along_axis(out, place, np.take_along_axis(out, place, axis) + np.take(g, [k], axis), axis)
 '''
 COLUMNS = '''
 def columns(x, out):
@@ -123,6 +135,8 @@ def call(op: str, args: list[str], static: dict[str, Any], out: str, last: bool 
         return [f"np.where({fields['all']})"]
     if op == "where":
         return [f"np.copyto({out}, {args[2]})", f"np.copyto({out}, {args[1]}, where={args[0]})"]
+    if op == "scatter":
+        return [f"scatter({args[0]}, {args[1]}, {static['axis']}, out={out})"]
     if op == "put" and out:
         return [f"np.copyto({out}, {args[0]})", f"{out}[{fields['index']}] = {args[1]}"]
     if op == "place" and out:

@@ -16,14 +16,14 @@ from typing import Any
 
 from .fission import Plan
 from .kinds import axes_in
-from .numpy_text import COLUMNS, ERF, NAMES, SIGMOID, additions, call, number
+from .numpy_text import COLUMNS, ERF, NAMES, SCATTER, SIGMOID, additions, call, number
 from .spots import Spot, fresh, is_view
 from .storage import Storage
 from .symbols import Value
 
 START, LOOP = "", "the loop"  # the sections of a function
 BEFORE, AFTER = "before the loop, for all steps at once", "after the loop, for all steps at once"
-HELPERS = {"sigmoid": SIGMOID, "erf": ERF}
+HELPERS = {"sigmoid": SIGMOID, "erf": ERF, "scatter": SCATTER}
 SUMMED = ("row", "fold")  # kinds that a sum over rows can be taken of
 
 

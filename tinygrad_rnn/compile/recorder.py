@@ -79,7 +79,11 @@ class Trace:
 
     def note(self, op: str, forward: Callable[..., Any], inputs: Any, static: dict[str, Any]) -> Value:
         """The value of an operation."""
-        if any(isinstance(i, Symbol) for s in static.values() for i in (s if isinstance(s, tuple) else (s,))):
+        if op == "getitem" and (axis := along(static["index"], inputs[0])) is not None:
+            return self.note("gather", take_along, (inputs[0], static["index"][axis]), {"axis": axis})
+        if op == "place" and any(has_symbol(i) for i in static["indices"]):
+            return self.scattered(inputs, static["indices"], static["shape"])
+        if any(map(has_symbol, static.values())):
             raise refused(f"{op}: an index depends on data")
         args = tuple(self.value_of(x) for x in inputs)
         static = canonical(static, args)
@@ -91,6 +95,22 @@ class Trace:
                 y = forward(*[dummy(a) if isinstance(a, Value) else a for a in args], **static)
             self.known[key] = self.made(op, args, static, np.shape(y), np.asarray(y).dtype)
         return self.known[key]
+
+    def scattered(self, parts: Any, indices: Any, shape: Any) -> Value:
+        """Zeros with parts added at indices, some of which are places along a dimension."""
+        total: Any = None
+        for part, index in zip(parts, indices):
+            like = np.broadcast_to(np.zeros((), part.dtype), shape)
+            axis = along(index, like)
+            if axis is not None:
+                static = {"axis": axis, "shape": shape}
+                value = self.note("scatter", lambda g, i, axis, shape: np.zeros(shape, g.dtype), (part, index[axis]), static)
+            elif has_symbol(index):
+                raise refused("place: an index depends on data")
+            else:
+                value = self.note("place", lambda *p, indices, shape: like, (part,), {"indices": [index], "shape": shape})
+            total = value if total is None else self.note("add", np.add, (self.symbol(total), self.symbol(value)), {})
+        return total  # type: ignore[no-any-return]
 
     def put(self, x: Any, v: Any, index: Any) -> Value:
         """x with v at an index: of neighbouring columns, what stands before, v, and what stands behind."""
@@ -123,6 +143,8 @@ class Trace:
         if op == "permute" and values and values[0].op == "permute":
             axes = tuple(values[0].static["axes"][i] for i in static["axes"])
             return self.made(op, values[0].args, {"axes": axes}, shape, dtype)
+        if op == "cast" and values and values[0].dtype == static["dtype"]:
+            return values[0]
         still = op == "permute" and tuple(static["axes"]) == tuple(range(len(shape)))
         if op == "getitem" and all(i == slice(None) for i in static["index"] if not hasattr(i, "dtype")) and values[0].shape == shape:
             still = not any(hasattr(i, "dtype") or i is None for i in static["index"])
@@ -132,7 +154,7 @@ class Trace:
             wide = [v.args[0] for v in values]  # [aᵀ; bᵀ] = [a b]ᵀ
             sizes = {"axis": 1, "sizes": [v.shape[1] for v in wide]}
             return self.turned(self.made("cat", tuple(wide), sizes, shape[::-1], dtype))
-        kind = kind_of(self.rows, op, values, static, shape)
+        kind = kind_of(self.rows, op, args, static, shape)
         if kind == "split":  # [a₁; a₂]ᵀ [g₁; g₂] = a₁ᵀ g₁ + a₂ᵀ g₂
             pairs = zip(values[0].args[0].args, values[1].args)
             parts = [self.made("matmul", (self.turned(a), g), {}, shape, dtype) for a, g in pairs]
@@ -206,6 +228,28 @@ class Trace:
                 array.value.name = name
                 if x.node is not None and x.requires_grad:
                     x.register_hook(lambda g, value=array.value: name_gradient(g, value))
+
+
+def has_symbol(x: Any) -> bool:
+    """True if a static argument holds what depends on data."""
+    return isinstance(x, Symbol) or (isinstance(x, tuple) and any(isinstance(i, Symbol) for i in x))
+
+
+def along(index: Any, x: Any) -> int | None:
+    """The dimension, if an index takes from x[i, j, …] the places that a symbol names along one dimension."""
+    if not isinstance(index, tuple) or len(index) != len(x.shape):
+        return None
+    axes = [k for k, i in enumerate(index) if isinstance(i, Symbol)]
+    if len(axes) != 1 or len(index[axes[0]].shape) != len(index):
+        return None
+    grid = np.ogrid[tuple(map(slice, index[axes[0]].shape))]
+    same = all(k == axes[0] or np.array_equal(i, g) for k, (i, g) in enumerate(zip(index, grid)))
+    return axes[0] if same else None
+
+
+def take_along(x: Any, index: Any, axis: int) -> Any:
+    """The form of x[i, index[i, k]]."""
+    return np.broadcast_to(np.zeros((), x.dtype), index.shape)
 
 
 def canonical(static: dict[str, Any], args: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from ..autograd.primitive import user_line
 from ..ops.protocol import FUNCTIONS
 from ..tensor import Tensor
 
-OF_VALUES = {np.all, np.any, np.argmax, np.argmin, np.argsort, np.sort, np.allclose, np.array_equal}
+OF_VALUES = {np.all, np.any, np.sort, np.allclose, np.array_equal}
+ORDERS = {np.argmax, np.argmin, np.argsort}
 
 
 class Untraceable(Exception):
@@ -68,6 +69,9 @@ class Symbol(np.ndarray[Any, Any]):
         if any(isinstance(x, Tensor) for x in inputs):
             return NotImplemented
         trace = next(x.trace for x in inputs if isinstance(x, Symbol) and x.trace is not None)
+        if method == "reduce" and ufunc is np.add and kwargs.get("out") is None:
+            axis, keepdims = kwargs.get("axis", 0), kwargs.get("keepdims", False)
+            return as_arrays(as_tensors(inputs[0]).sum(axis, keepdims))
         if method != "__call__" or kwargs:
             raise refused(f"np.{ufunc.__name__}.{method} on values")
         return trace.symbol(trace.note(ufunc.__name__, ufunc, inputs, {}))
@@ -75,9 +79,13 @@ class Symbol(np.ndarray[Any, Any]):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in (np.max, np.min):
             kwargs.pop("initial", None)  # of no number, and that is no row
+        if function in (np.may_share_memory, np.shares_memory):
+            return True  # eager code asks whether a view is one
+        if function in ORDERS:
+            return ordered(function.__name__, *args, **kwargs)
         if function not in FUNCTIONS or function in OF_VALUES:
             raise refused(f"np.{function.__name__} on values")
-        return FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
+        return as_arrays(FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()}))
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
         """The symbol in another dtype."""
@@ -96,6 +104,50 @@ def as_tensors(x: Any) -> Any:
     return type(x)(map(as_tensors, x)) if isinstance(x, (list, tuple)) else x
 
 
+def as_arrays(x: Any) -> Any:
+    """Symbols for tensors of them."""
+    if isinstance(x, Tensor):
+        return x.array
+    return type(x)(map(as_arrays, x)) if isinstance(x, (list, tuple)) else x
+
+
+def ordered(name: str, a: Symbol, axis: Any = -1, keepdims: bool = False, kind: Any = None) -> Symbol:
+    """Where the largest or smallest number of each row stands, or all in their order."""
+    if axis is None:
+        raise refused(f"np.{name} of all values")
+    static = {"axis": axis % a.ndim} | ({} if name == "argsort" else {"keepdims": keepdims})
+    function: Any = {"argmax": np.argmax, "argmin": np.argmin, "argsort": stable}[name]
+    return a.trace.symbol(a.trace.note(name, function, (a,), static))  # type: ignore[no-any-return]
+
+
+def stable(a: Any, axis: int) -> Any:
+    """The indices that sort, equal numbers in their order."""
+    return np.argsort(a, axis=axis, kind="stable")
+
+
+def bounds(v: Any) -> tuple[int, int] | None:
+    """The smallest and the largest integer that a value can hold, if it is made of places along a dimension."""
+    if v.op in ("argmax", "argmin", "argsort"):
+        return 0, v.args[0].shape[v.static["axis"]] - 1
+    if v.op in ("getitem", "reshape", "permute", "expand", "cast") and v.dtype.kind in "iu":
+        return bounds(v.args[0])
+    if v.op in ("sub", "subtract") and isinstance(v.args[0], int) and isinstance(v.args[1], Value):
+        inner = bounds(v.args[1])
+        return inner and (v.args[0] - inner[1], v.args[0] - inner[0])
+    return None
+
+
+def _bound(name: str, k: int) -> Callable[..., Any]:
+    def bound(self: Symbol, *_: Any, **__: Any) -> Any:
+        found = bounds(self.value) if self.value is not None else None
+        if found is None:
+            raise refused(f"{name} asks for a value (a branch or number that depends on data)")
+        return found[k]
+
+    bound.__doc__ = f"`{name}` of places along a dimension is known; of other values it is an error."
+    return bound
+
+
 def _no_value(name: str) -> Callable[..., Any]:
     def refuse(*_: Any, **__: Any) -> Any:
         raise refused(f"{name} asks for a value (a branch or number that depends on data)")
@@ -106,13 +158,16 @@ def _no_value(name: str) -> Callable[..., Any]:
 
 def _as_tensor(name: str) -> Callable[..., Any]:
     def method(self: Symbol, *args: Any) -> Any:
-        return getattr(as_tensors(self), name)(*args)
+        return as_arrays(getattr(as_tensors(self), name)(*args))
 
     method.__doc__ = f"`{name}`, noted."
     return method
 
 
-VALUES = "item tolist all any copy argsort nonzero max min __bool__ __float__ __int__ __index__ __setitem__"
+VALUES = "item tolist all any argsort nonzero __bool__ __float__ __int__ __index__ __setitem__"
+setattr(Symbol, "copy", lambda self, *_, **__: self)
+setattr(Symbol, "min", _bound("min", 0))
+setattr(Symbol, "max", _bound("max", 1))
 METHODS = "swapaxes reshape transpose squeeze sum __getitem__"  # rules call them on values without a gradient
 for _name in VALUES.split():
     setattr(Symbol, _name, _no_value(_name.strip("_")))

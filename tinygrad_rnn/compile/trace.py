@@ -171,12 +171,13 @@ def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -
         y, following = advance(cell, cell.project(data), live)
     for frame in trace.frames.values():
         trace.name_locals(frame)
-    step.forward_count, step.y_tree = len(trace.values), form(y)
+    step.y_tree = form(y)
     if repr(form(following)) != repr(step.state_tree):
         made, given = (repr(tree).replace("None", "tensor") for tree in (form(following), step.state_tree))
         raise Untraceable(f"step makes a state of the form {made} from one of {given}")
     step.ys = [as_row(trace, t, "output") for t in tensors_in(y)]
     step.nexts = [as_row(trace, t, "state") for t in tensors_in(following)]
+    step.forward_count = len(trace.values)
     for s, n in zip(step.states, step.nexts):
         if s.shape != n.shape or s.dtype != n.dtype:
             raise Untraceable(
@@ -204,9 +205,12 @@ def run_backward(
     def gradient(t: Tensor) -> Any:
         g = gradients.get(t)
         g = g.total() if isinstance(g, Sum) else g
-        return None if g is None else trace.value_of(g.array)
+        return None if g is None else trace.value_of(getattr(g, "array", g))
 
     step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]
+    for k, (d, t) in enumerate(zip(step.d_states, tensors_in(following))):
+        if d is not None and step.d_nexts[k] is None:  # only the first step's is for anyone: what it hands on has none
+            step.d_nexts[k] = trace.value_of(trace.input("d_next", t.shape, t.dtype, False).array)
     step.d_params = {path: gradient(t) for path, t in params.items() if t.requires_grad}
 
 

@@ -212,6 +212,15 @@ def place(*parts: Any, indices: Any, shape: Any) -> Any:
     return reduced(new)
 
 
+def scatter(g: Any, index: Any, axis: int, shape: Any) -> Any:
+    """Zeros, with g[i, k] added at [i, index[i, k]]."""
+    new = np.zeros(shape)
+    grid = list(np.ogrid[tuple(map(slice, index.shape))])
+    grid[axis] = index.astype(int)
+    np.add.at(new, tuple(grid), reduced(g))
+    return reduced(new)
+
+
 def put(x: Any, v: Any, index: Any) -> Any:
     """x, with v at an index."""
     new = np.array(x)
@@ -247,4 +256,9 @@ MEANING: dict[str, Callable[..., Any]] = {
     "getitem": lambda x, index: x[index],
     "place": place,
     "put": put,
+    "argmax": F.argmax,
+    "argmin": F.argmin,
+    "argsort": F.argsort,
+    "gather": F.take_along_axis,
+    "scatter": scatter,
 }

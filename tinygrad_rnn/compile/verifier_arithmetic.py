@@ -172,9 +172,20 @@ def cumprod(x: Any, axis: int) -> Any:
     """Running products."""
     y = np.array(reduced(x))
     rows = np.moveaxis(y, axis, 0)
-    for before, row in zip(rows, rows[1:]):
-        row[...] = reduced(before * row)
+    for k in range(1, len(rows)):
+        rows[k] = reduced(np.asarray(rows[k - 1] * rows[k]))
     return y
+
+
+def first(name: str) -> Callable[..., Any]:
+    """A place along a dimension, drawn by the numbers that stand there."""
+    number = drawn(name)
+
+    def rule(x: Any, axis: int, keepdims: bool = False) -> Any:
+        marked = reduced(x) + np.arange(1, x.shape[axis] + 1).reshape([-1] + [1] * (x.ndim - 1 - axis % x.ndim))
+        return number(number(marked).sum(axis, keepdims=keepdims)) % x.shape[axis]
+
+    return rule
 
 
 RING: dict[str, Function] = {
@@ -190,6 +201,10 @@ RING: dict[str, Function] = {
     "maximum": Symmetric("maximum"),
     "minimum": Symmetric("minimum"),
     "logaddexp": Symmetric("logaddexp"),
+    "argmax": Function(first("argmax")),
+    "argmin": Function(first("argmin")),
+    "argsort": Function(lambda x, axis, kind="": np.argsort(drawn("argsort")(x), axis=axis) * 1.0),
+    "take_along_axis": Function(lambda x, index, axis: np.take_along_axis(x, np.asarray(index).astype(int), axis)),
     "where": Function(lambda mask, a, b: np.where(mask, reduced(a), reduced(b))),
     "add": Add(lambda a, b: reduced(reduced(a) + reduced(b))),
 }
@@ -199,7 +214,7 @@ DRAWN = (
 )
 TRUTHS = "equal not_equal less less_equal greater greater_equal isnan isinf isfinite"
 LOGIC = "logical_and logical_or logical_xor logical_not"
-NATIVE = "broadcast_to concatenate stack array index_exp"  # they only move numbers
+NATIVE = "take broadcast_to concatenate stack array index_exp"  # they only move numbers
 
 FUNCTIONS: dict[str, Any] = {
     **RING,
@@ -247,6 +262,10 @@ class Residues:
     def copyto(self, out: Any, x: Any, where: Any = True, casting: str = "") -> None:
         """Copy what `where` says; numbers become residues."""
         np.copyto(out, x if hasattr(x, "dtype") else reduced(x), where=where, casting="unsafe")
+
+    def put_along_axis(self, out: Any, index: Any, x: Any, axis: int) -> None:
+        """out[i, index[i, k]] = x[i, k]"""
+        np.put_along_axis(out, index.astype(int), reduced(x), axis)
 
     def frompyfunc(self, function: Any, _inputs: int, _outputs: int) -> Any:
         """A function of Python's, by its name."""

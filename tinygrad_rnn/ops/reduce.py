@@ -191,7 +191,7 @@ def _place(name: str, kind: str) -> Any:
     def place(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         _not_empty(name, input, axes_of(name, input, dim))
         axis = axis_of(name, input, dim) if input.shape and dim is not None else None
-        return Tensor(np.asarray(getattr(np, name)(input.array, axis=axis, keepdims=keepdim)))
+        return Tensor(np.asanyarray(getattr(np, name)(input.array, axis=axis, keepdims=keepdim)))
 
     return named(
         name, place, f"Where the {kind} value stands, the first among equals; of all, or along `dim`."

@@ -159,8 +159,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     if len(counts) < input.ndim or min(counts, default=0) < 0:
         raise RuntimeError(f"repeat: {counts} must say how many times for each dimension of {input.shape}")
     shape = (1,) * (len(counts) - input.ndim) + input.shape
-    pairs = [n for pair in zip(counts, shape) for n in pair]
-    spread = expand(reshape(input, [m for n in shape for m in (1, n)]), pairs)
+    often = [k != 1 for k in counts]  # a dimension that stays needs no new one before it
+    pairs = [m for k, n, many in zip(counts, shape, often) for m in ((k, n) if many else (n,))]
+    spread = expand(reshape(input, [m for n, many in zip(shape, often) for m in ((1, n) if many else (n,))]), pairs)
     y = reshape(spread, [a * b for a, b in zip(counts, shape)])
     return y if y.array.flags.writeable else clone(y)  # always a copy
 
