@@ -6,7 +6,10 @@ All randomness in the package is drawn from a `Generator`; NumPy's global state 
 from __future__ import annotations
 
 import json
-from functools import cached_property
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +26,25 @@ __all__ = [
 ]
 
 
+class Source(threading.local):
+    """This thread's source of random numbers, if it is not the generators themselves (see `drawing_from`)."""
+
+    instead: Any = None
+
+
+source = Source()
+
+
+@contextmanager
+def drawing_from(instead: Any) -> Iterator[None]:
+    """In this thread, draw from `instead` whatever is asked of any generator; their own states stay as they are."""
+    before, source.instead = source.instead, instead
+    try:
+        yield
+    finally:
+        source.instead = before
+
+
 class Generator:
     """A stream of random numbers with a seed (PCG64; O'Neill 2014)."""
 
@@ -36,13 +58,21 @@ class Generator:
         if isinstance(seed, bool) or not hasattr(seed, "__index__"):
             raise TypeError(f"manual_seed: seed must be an integer, got {seed!r}")
         self._seed = int(seed) % 2**64
-        self.__dict__.pop("rng", None)
+        self._rng: np.random.Generator | None = None
         return self
 
-    @cached_property
-    def rng(self) -> np.random.Generator:
+    @property
+    def own(self) -> np.random.Generator:
         """NumPy's generator, made when the first number is drawn: importing numpy.random takes a while."""
-        return np.random.Generator(np.random.PCG64(self._seed))
+        if self._rng is None:
+            self._rng = np.random.Generator(np.random.PCG64(self._seed))
+        return self._rng
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The source of numbers: `own`, or what this thread draws from instead."""
+        instead = source.instead
+        return self.own if instead is None else instead.of(self)  # type: ignore[no-any-return]
 
     def initial_seed(self) -> int:
         """The seed the stream was started from."""
@@ -54,7 +84,7 @@ class Generator:
 
     def get_state(self) -> Tensor:
         """The whole state as a `uint8` tensor, which `save` can write."""
-        state = {"seed": self._seed, "pcg64": self.rng.bit_generator.state}
+        state = {"seed": self._seed, "pcg64": self.own.bit_generator.state}
         return Tensor(np.frombuffer(json.dumps(state).encode(), np.uint8).copy())
 
     def set_state(self, new_state: Tensor) -> Generator:
@@ -66,7 +96,7 @@ class Generator:
             self._seed = int(state["seed"])
         except (AttributeError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise ValueError("set_state: new_state is not a tensor that get_state returned") from error
-        self.rng = np.random.Generator(bit_generator)
+        self._rng = np.random.Generator(bit_generator)
         return self
 
 

@@ -53,7 +53,13 @@ SLICES = (
     "tg.stack({x}.unbind(1)[{i}:{j}], 1)", "{x}.index_select(1, tg.tensor([{list}]))",
     "{x}.reshape(-1, {n}, 1)[:, {i}:{j}, 0]", "{x}[:, None, {i}:{j}].squeeze(1)",
 )  # fmt: skip
-HEADS = ("{x}[:, :{j}]", "{x}[:, 0:{j}]", "{x}[:, :-{rest}]", "{x}.split([{j}, {rest}], 1)[0]", "{x}[:, :{j}] * 1")
+HEADS = (
+    "{x}[:, :{j}]",
+    "{x}[:, 0:{j}]",
+    "{x}[:, :-{rest}]",
+    "{x}.split([{j}, {rest}], 1)[0]",
+    "{x}[:, :{j}] * 1",
+)
 TAILS = ("{x}[:, {i}:]", "{x}[:, -{u}:]", "{x}[..., {i}:]", "{x}.split([{i}, {u}], 1)[1]")
 HALVES = ("{x}.chunk(2, -1)[{h}]", "{x}.chunk(2, 1)[{h}]", "{x}.split({m}, 1)[{h}]", "{x}.view(-1, 2, {m})[:, {h}]",
           "{x}.reshape(-1, 2, {m}).sum(1)", "{x}.unflatten(1, (2, {m}))[:, {h}]")  # fmt: skip
@@ -126,7 +132,9 @@ class Writer:
         if n < width and rng.random() < 0.5:
             return self.register(f"tg.cat([{x}, {self.widen(self.any(), width - n)}], 1)", width)
         if n == 1 and rng.random() < 0.5:
-            return self.register(rng.choice(["{x}.expand(-1, {w})", "{x}.repeat(1, {w})"]).format(x=x, w=width), width)
+            return self.register(
+                rng.choice(["{x}.expand(-1, {w})", "{x}.repeat(1, {w})"]).format(x=x, w=width), width
+            )
         if rng.random() < 0.3:
             W, b = self.parameter(width, n), self.parameter(width)
             return self.register(f"F.linear({x}, {W}, {b})", width)
@@ -203,7 +211,9 @@ def drawn_text(rng: Random) -> tuple[str, dict[str, Any]]:
     state = new[0] if len(new) == 1 else f"({', '.join(new)})"
     if rng.random() < 0.5:
         state = f"nn.cells.Step({w.any()}, {state})"
-    init = [f"self.{name} = weight({', '.join(map(str, shape))})" for name, shape in w.shapes.items()] or ["pass"]
+    init = [f"self.{name} = weight({', '.join(map(str, shape))})" for name, shape in w.shapes.items()] or [
+        "pass"
+    ]
     body = "\n".join(f"        {line}" for line in [unpack, *w.lines, f"return {state}"])
     text = "\n".join([
         "class Drawn(nn.Cell):",
@@ -236,6 +246,7 @@ def drawn_cell(rng: Random) -> Any:
 def states_for(cell: Any, B: int, numbers: Any) -> Any:
     """Random initial states that ask for gradients."""
     found = tuple(
-        tg.tensor(numbers.standard_normal((B, n)) * 0.5, dtype=tg.float64).requires_grad_() for n in cell.state_widths
+        tg.tensor(numbers.standard_normal((B, n)) * 0.5, dtype=tg.float64).requires_grad_()
+        for n in cell.state_widths
     )
     return found if len(found) > 1 else found[0]

@@ -16,7 +16,12 @@ from .emit import Emitter
 def demo(emitter: Emitter, x: Any, states: list[Any], tensors: dict[str, Any], T: int, B: int) -> str:
     """The part of a program that runs when it is started by itself."""
     e = emitter
-    if not e.plan.backward or any(t.dtype.kind != "f" for t in (x, *states, *tensors.values())) or e.arrays:
+    if (
+        not e.plan.backward
+        or any(t.dtype.kind != "f" for t in (x, *states, *tensors.values()))
+        or e.arrays
+        or e.plan.step.noise
+    ):
         return ""
     leads = ["T * B"] + ["B"] * len(states)
     shapes = [f"({', '.join([n, *map(str, t.shape[1:])])})" for n, t in zip(leads, (x, *states))]

@@ -35,7 +35,7 @@ class Emitter(Statements):
     def forward(self) -> list[str]:
         """The function `forward`."""
         states = dict(zip((state for state, _ in self.storage.carry["forward"]), self.initial))
-        head = f"def forward({', '.join(['w', self.x, *self.initial, *self.constant_names()])}):"
+        head = f"def forward({', '.join(['w', *self.xs, *self.initial, *self.constant_names()])}):"
         self.fill("forward")
         results = [*map(self.output, self.plan.step.ys), *map(self.final, states)]
         return self.function(head, self.shapes(), states, results)
@@ -44,7 +44,7 @@ class Emitter(Statements):
         """The function `backward`."""
         step = self.plan.step
         states = {d: name for d, name in zip(step.d_nexts, self.d_last) if d is not None}
-        head = f"def backward({', '.join(['w', *self.d_y, *self.d_last, self.x, *self.constant_names()])}):"
+        head = f"def backward({', '.join(['w', *self.d_y, *self.d_last, *self.xs, *self.constant_names()])}):"
         self.begin()
         self.fill("back")
         results = [] if step.d_x is None else [self.gradient_of_x(step.d_x)]
@@ -66,7 +66,7 @@ class Emitter(Statements):
         written = "\n".join(line for lines in self.sections.values() for line in lines)
         self.sections[START] += [
             f"{name}_columns = {name}.reshape(w.T, w.B, -1).transpose(0, 2, 1)"
-            for name in (self.x, *self.d_y)
+            for name in (*self.xs, *self.d_y)
             if f"{name}_columns" in written
         ]
         self.sections[START] += [self.set_state(state, name) for state, name in states.items()]
@@ -92,7 +92,7 @@ class Emitter(Statements):
         def shaped(name: str, shape: list[Any]) -> str:
             return f"{name} ({items(map(str, shape))})"
 
-        given = [shaped(self.x, [N, *step.x.shape[1:]])]
+        given = [shaped(name, [N, *v.shape[1:]]) for name, v in zip(self.xs, (step.x, *step.noise))]
         given += [shaped(name, ["B", *v.shape[1:]]) for name, v in zip(self.initial, step.states)]
         given += [shaped(name, [*v.shape]) for name, v in zip(self.constant_names(), self.constants)]
         found = [shaped("y", [N, *y.shape[1:]]) for y in step.ys]

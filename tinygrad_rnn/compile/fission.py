@@ -18,10 +18,12 @@ else it is better done while the step's numbers are in the cache. Next: spots.py
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -263,14 +265,18 @@ class Simplifier:
         a, *others = v.args if is_hot[0] else v.args[::-1]
         g, factor = self.factors.pop(id(a), (None, None))
         others = [self.whole(b) for b in others]
-        if g is not None:
+        if g is not None and exact(str(v.op), (factor, *others)):
             return g, self.calc(str(v.op), (factor, *others), v)
+        if g is not None:
+            self.factors[id(a)] = (g, factor)
         return (self.whole(a), others[0]) if v.op == "mul" else None
 
     def common(self, v: Value) -> tuple[Value, Any] | None:
         """g * a ± g * b = g * (a ± b)"""
         a, b = (self.factors.get(id(x)) for x in v.args)
         if a is None or b is None or a[0] is not b[0] or v.args[0] is v.args[1]:
+            return None
+        if not exact(str(v.op), (a[1], b[1])):
             return None
         for x in v.args:
             del self.factors[id(x)]
@@ -279,8 +285,27 @@ class Simplifier:
     def calc(self, op: str, args: tuple[Any, ...], like: Value) -> Any:
         """An operation on factors; numbers are computed here."""
         if not any(isinstance(a, Value) for a in args):
-            return getattr(operator, {"div": "truediv"}.get(op, op))(*args)
+            return FOLDED[op](*args)
         for a, b in (args, args[::-1]) if op == "add" else ():
             if isinstance(a, Value) and a.op == "neg":  # -a + b = b - a
                 return self.make("sub", (b, a.args[0]), like)
         return self.make(op, args, like)
+
+
+def exact(op: str, args: tuple[Any, ...]) -> bool:
+    """True if an operation on numbers can be done beforehand without rounding (or is no operation on numbers)."""
+    if any(isinstance(a, Value) or not math.isfinite(a) for a in args):
+        return all(isinstance(a, Value) or math.isfinite(a) for a in args)
+    function = FOLDED[op]
+    if op == "div" and args[1] == 0:
+        return False
+    return bool(Fraction(function(*args)) == function(*map(Fraction, args)))
+
+
+FOLDED: dict[str, Any] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "neg": operator.neg,
+}

@@ -30,7 +30,9 @@ SAME_NAME = (
 OTHER_NAME = "neg:negative abs:absolute round:rint sub:subtract mul:multiply div:divide pow:power"
 UFUNCS = {name: name for name in SAME_NAME.split()} | dict(pair.split(":") for pair in OTHER_NAME.split())
 ELEMENTWISE = {*UFUNCS, "sigmoid", "relu", "erf", "where", "monomial", "cast"}
-LINEAR = set("permute reshape add sub neg mul div cast sum expand getitem place matmul where cumsum cat stack".split())
+LINEAR = set(
+    "permute reshape add sub neg mul div cast sum expand getitem place matmul where cumsum cat stack".split()
+)
 
 
 def is_linear(op: str, args: Sequence[Any]) -> bool:
@@ -93,7 +95,9 @@ def product_kind(a: Value, b: Value, leads: bool) -> str:
             return "reduced"
         sizes = [[part.shape[0] for part in stack.args] for stack in stacks]
         return "split" if len(stacks) == 2 and sizes[0] == sizes[1] else ""
-    by_const = a.kind == "row" and b.kind == "const" and len(a.shape) > max(1, len(b.shape) - (len(b.shape) < 3))
+    by_const = (
+        a.kind == "row" and b.kind == "const" and len(a.shape) > max(1, len(b.shape) - (len(b.shape) < 3))
+    )
     of_const = a.kind == "const" and b.kind == "row" and len(b.shape) > max(2, len(a.shape))
     by_row = a.kind == b.kind == "row" and len(a.shape) == len(b.shape) >= 3
     return "row" if leads and (by_const or of_const or by_row) else ""

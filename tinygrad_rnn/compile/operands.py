@@ -59,6 +59,8 @@ class Operands:
         """Names of the arguments."""
         step = self.plan.step
         self.x = self.names[id(step.x)] = self.unique("x")
+        self.xs = [self.x, *(self.unique(f"noise{k}") for k in range(len(step.noise)))]
+        self.names.update((id(v), name) for v, name in zip(step.noise, self.xs[1:]))
         states = [s.name for s in step.states]
         self.initial = [self.unique(f"{name}0") for name in states]
         self.paths: list[str] = []  # one for each different parameter
@@ -73,7 +75,7 @@ class Operands:
         n = len(step.ys)
         self.d_y = [self.unique("d_y" + (str(k) if n > 1 else "")) for k in range(n)]
         self.d_last = [self.unique(f"d_{name}_last") for name in states]
-        for v, name in zip((step.x, *step.d_ys), (self.x, *self.d_y)):
+        for v, name in zip((step.x, *step.noise, *step.d_ys), (*self.xs, *self.d_y)):
             self.taken.add(f"{name}_columns")
             if v is not None:
                 self.storage.spots[id(v)].buffer.name = name
@@ -98,7 +100,9 @@ class Operands:
             self.sections[START].append(f"{self.names[id(v)]} = {text}")
         return self.names[id(v)]
 
-    def call(self, op: str, args: list[str], static: dict[str, Any], out: str, last: bool = False) -> list[str]:
+    def call(
+        self, op: str, args: list[str], static: dict[str, Any], out: str, last: bool = False
+    ) -> list[str]:
         """Source of an operation; the function that it calls, if NumPy has none, is written once."""
         if op in HELPERS:
             self.helpers[op] = HELPERS[op]

@@ -12,12 +12,12 @@ Back to __init__.py, which finds the program for a call.
 from __future__ import annotations
 
 import linecache
-import threading
 import time
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -28,14 +28,17 @@ from ..autograd.gradmode import enable_grad, mode
 from ..autograd.primitive import Primitive
 from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
+from ..random import drawing_from
 from ..tensor import Tensor
 from .demo import demo
 from .emit import Emitter
 from .fission import plan
-from .members import members, twin_of
+from .guards import members, twin_of
+from .noise import Replay, draw_all, in_order
 from .spots import fits_last
 from .storage import Storage
 from .trace import trace
+from .trial import trial
 from .verifier import verify
 
 HOIST = 8 * 1024  # bytes of one step's state up to which elementwise work is done for all steps at once
@@ -58,60 +61,80 @@ class Lease:
 
 
 class Memory:
-    """Sets of buffers by shape: made when all are in use, kept for the next call, few at a time."""
+    """Sets of buffers by shape: made when all are in use, kept for the next call, few at a time.
+
+    There is no lock, which a process could be forked under: single operations on lists and dicts are atomic.
+    """
 
     shapes, sets = 4, 2  # how many shapes are remembered, and how many sets of buffers of each
 
     def __init__(self, make: Any, last: bool) -> None:
         self.make, self.last = make, last
-        self.idle: OrderedDict[Any, list[Any]] = OrderedDict()
-        self.lock = threading.RLock()  # a lease may end while another is made, in the same thread too
+        self.idle: dict[Any, list[Any]] = {}
 
     def lease(self, sizes: Any, B: int) -> Lease:
         """Buffers for steps of the given sizes, of B sequences."""
         key = (len(sizes), B) if self.last else (tuple(sizes), B)
-        with self.lock:
-            idle = self.idle.get(key)
-            w = idle.pop() if idle else None
-        return Lease(self, key, self.make(*key) if w is None else w)
+        try:
+            return Lease(self, key, self.idle[key].pop())
+        except (KeyError, IndexError):
+            return Lease(self, key, self.make(*key))
 
     def give_back(self, key: Any, w: Any) -> None:
         """Keep buffers for the next call."""
-        with self.lock:
-            idle = self.idle.setdefault(key, [])
-            self.idle.move_to_end(key)
-            if len(idle) < self.sets:
-                idle.append(w)
-            while len(self.idle) > self.shapes:
-                self.idle.popitem(last=False)
+        idle = self.idle.pop(key, [])
+        if len(idle) < self.sets:
+            idle.append(w)
+        self.idle[key] = idle  # the newest is the last
+        for old in list(self.idle)[: -self.shapes]:
+            self.idle.pop(old, None)
 
 
 class Program:
-    """The functions made for one cell, one dtype, one set of wanted gradients."""
+    """The functions made for one cell, one dtype, one set of wanted gradients; proved and tried before they are used."""
 
-    def __init__(self, cell: Cell, x: Tensor, state: Any, sizes: Any, reverse: bool, backward: bool) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        x: Tensor,
+        state: Any,
+        sizes: Any,
+        reverse: bool,
+        backward: bool,
+        dense: bool,
+        early: bool = False,
+    ) -> None:
         start = time.perf_counter()
         leaves = tensors_in(state)
-        B, dense = len(leaves[0]), all(n == len(leaves[0]) for n in sizes)
-        step = self.step = trace(cell, x, state, backward)
-        traced = step.copied()
+        B = len(leaves[0])
+        self.early = early  # what `project` does is done eagerly
+        self.step = trace(cell, x, state, backward, early)
         widest = max(s.array[:1].nbytes for s in leaves) * B
-        ways = plan(step, backward, widest <= HOIST)
+        ways = plan(self.step.copied(), backward, widest <= HOIST)
         self.last = dense and fits_last(ways)
         title = (type(cell).__doc__ or type(cell).__name__).strip()
         made = Emitter(ways, Storage(ways, self.last), reverse, title)
-        verify(made.source, traced, made.paths, B if dense else 0, reverse)
+        self.paths, self.brought = made.paths, [v.data for v in made.arrays]
+        traced = time.perf_counter()
+        verify(made.source, self.step, self.paths, B if dense else 0, reverse)
+        proved = time.perf_counter()
+        trial(made.source, self.step, self.paths, self.brought, cell, x, state, (B, dense, reverse), early)
+        self.seconds_of_proof = proved - traced, time.perf_counter() - proved
         self.source = made.source + "\n\n" + demo(made, x, leaves, members(cell), len(sizes), B)
         self.name = f"<compiled {type(cell).__name__} {next(_number)}>"
-        linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)
-        space: dict[str, Any] = {"__name__": self.name}
-        exec(compile(self.source, self.name, "exec"), space)
+        space = self.run_source()
         self.forward: Any = space["forward"]
         self.backward: Any = space.get("backward")
         self.memory = Memory(space["workspace"], self.last)
-        self.brought = [v.data for v in made.arrays]
-        self.paths = made.paths
         self.seconds = time.perf_counter() - start
+
+    def run_source(self) -> dict[str, Any]:
+        """The functions of the source, whose lines a traceback can show as long as the program lives."""
+        linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)
+        finalize(self, linecache.cache.pop, self.name, None)
+        space: dict[str, Any] = {"__name__": self.name}
+        exec(compile(self.source, self.name, "exec"), space)
+        return space
 
     def buffers(self, w: Any) -> dict[str, Any]:
         """Name, shape and bytes of each buffer in a workspace."""
@@ -128,28 +151,41 @@ class Call:
     reverse: bool
     B: int
     lease: Lease | None = None
+    noise: Sequence[Any] = ()
 
 
 def run(call: Call, inputs: list[Tensor]) -> list[Tensor]:
     """Outputs, then last states; if the program has a backward, as results of one node."""
     arrays = [t.array for t in inputs]
+    call.noise = draw_all(call.program.step.draws, call.sizes, call.reverse)
     lease, found = run_forward(call, arrays)
     outputs = [Tensor(a) for a in found]
     for tensor in outputs:
         tensor.memory.shared = False  # nobody else holds its array
     if call.program.backward:
         call.lease = lease
-        attach(UNROLLED, inputs, arrays, {"call": call}, outputs)
+        asks = asking(call, inputs)
+        attach(UNROLLED, inputs, arrays, {"call": call}, [t if a else None for t, a in zip(outputs, asks)])
     else:
         lease.end()
     return outputs
+
+
+def asking(call: Call, inputs: list[Tensor]) -> list[bool]:
+    """Which outputs and last states have a gradient, as they would eagerly."""
+    step = call.program.step
+    untouched = call.sizes[0] < call.B  # a sequence without a step keeps the state that it was given
+    kept = [untouched and s.requires_grad for s in inputs[1 : 1 + len(step.states)]]
+    n = len(step.ys)
+    return [*step.asks[:n], *(a or b for a, b in zip(step.asks[n:], kept))]
 
 
 def run_forward(call: Call, arrays: list[Any]) -> tuple[Lease, Any]:
     """The outputs and last states, as arrays, and the buffers that backward will need."""
     lease = call.program.memory.lease(call.sizes, call.B)
     with np.errstate(over="ignore"):
-        return lease, call.program.forward(lease.w, *arrays, *call.program.brought)
+        x, *rest = arrays
+        return lease, call.program.forward(lease.w, x, *call.noise, *rest, *call.program.brought)
 
 
 def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[Any]:
@@ -168,7 +204,7 @@ def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[A
     ]
     weights = inputs[1 + len(step.states) :]
     with np.errstate(over="ignore"):
-        found = iter(program.backward(lease.w, *given, inputs[0], *weights, *program.brought))
+        found = iter(program.backward(lease.w, *given, inputs[0], *call.noise, *weights, *program.brought))
     lease.end()
     x_and_states = [None if d is None else next(found) for d in (step.d_x, *step.d_nexts)]
     by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
@@ -196,7 +232,9 @@ def eager_gradients(call: Call, inputs: Any, gradients: Any) -> list[Any]:
         data, state = next(rest), each(lambda _: next(rest), call.program.step.state_tree)
         originals = members(call.cell)
         swapped = {id(originals[path]): next(rest) for path in call.program.paths}
-        y, last = unroll(twin_of(call.cell, swapped, {}), data, call.sizes, state, call.reverse)
+        with drawing_from(Replay(in_order(list(call.noise), call.sizes, call.reverse))):
+            twin = twin_of(call.cell, swapped, call.program.early)
+            y, last = unroll(twin, data, call.sizes, state, call.reverse)
         given = zip([*tensors_in(y), *tensors_in(last)], gradients)
         pairs = [(o, g) for o, g in given if g is not None and o.requires_grad]
         roots, seeds = [o for o, _ in pairs], [g for _, g in pairs]

@@ -28,8 +28,8 @@ from .writes import Writes
 class Trace:
     """Notes what is done to symbols. While it watches a thread, `apply` calls it instead of NumPy."""
 
-    def __init__(self, rows: int, codes: set[Any], real: bool) -> None:
-        self.rows, self.codes, self.real = rows, codes, real
+    def __init__(self, rows: int, codes: set[Any], real: bool, strict: bool = True) -> None:
+        self.rows, self.codes, self.real, self.strict = rows, codes, real, strict
         self.values: list[Value] = []
         self.known: dict[Any, Value] = {}  # an operation done twice on the same values is done once
         self.kept: dict[int, tuple[Any, Any]] = {}  # arrays that the step brought along
@@ -93,7 +93,8 @@ class Trace:
         if key not in self.known or "array" in repr(static):  # whose text may be shortened
             with np.errstate(all="ignore"):
                 y = forward(*[dummy(a) if isinstance(a, Value) else a for a in args], **static)
-            self.known[key] = self.made(op, args, static, np.shape(y), np.asarray(y).dtype)
+            plain = tuple(int(n) for n in np.shape(y))
+            self.known[key] = self.made(op, args, static, plain, np.asarray(y).dtype)
         return self.known[key]
 
     def scattered(self, parts: Any, indices: Any, shape: Any) -> Value:
@@ -104,12 +105,20 @@ class Trace:
             axis = along(index, like)
             if axis is not None:
                 static = {"axis": axis, "shape": shape}
-                value = self.note("scatter", lambda g, i, axis, shape: np.zeros(shape, g.dtype), (part, index[axis]), static)
+                value = self.note(
+                    "scatter", lambda g, i, axis, shape: np.zeros(shape, g.dtype), (part, index[axis]), static
+                )
             elif has_symbol(index):
                 raise refused("place: an index depends on data")
             else:
-                value = self.note("place", lambda *p, indices, shape: like, (part,), {"indices": [index], "shape": shape})
-            total = value if total is None else self.note("add", np.add, (self.symbol(total), self.symbol(value)), {})
+                value = self.note(
+                    "place", lambda *p, indices, shape: like, (part,), {"indices": [index], "shape": shape}
+                )
+            total = (
+                value
+                if total is None
+                else self.note("add", np.add, (self.symbol(total), self.symbol(value)), {})
+            )
         return total  # type: ignore[no-any-return]
 
     def put(self, x: Any, v: Any, index: Any) -> Value:
@@ -120,11 +129,17 @@ class Trace:
         if cut is None or len(x.shape) != 2:
             return self.made("put", (x, v), {"index": index}, x.shape, x.dtype)
         shape = (x.shape[0], cut[1] - cut[0])
-        v = self.note("expand", lambda a, shape: np.broadcast_to(a, shape), (self.array_of(v),), {"shape": shape})
+        v = self.note(
+            "expand", lambda a, shape: np.broadcast_to(a, shape), (self.array_of(v),), {"shape": shape}
+        )
         parts = [self.getitem(x, 0, cut[0]), v, self.getitem(x, cut[1], x.shape[1])]
         parts = [p for p in parts if p.shape[1]]
         sizes = [p.shape[1] for p in parts]
-        return parts[0] if len(parts) == 1 else self.made("cat", tuple(parts), {"axis": 1, "sizes": sizes}, x.shape, x.dtype)
+        return (
+            parts[0]
+            if len(parts) == 1
+            else self.made("cat", tuple(parts), {"axis": 1, "sizes": sizes}, x.shape, x.dtype)
+        )
 
     def getitem(self, x: Value, lo: int, hi: int) -> Value:
         """x[:, lo:hi]"""
@@ -146,7 +161,11 @@ class Trace:
         if op == "cast" and values and values[0].dtype == static["dtype"]:
             return values[0]
         still = op == "permute" and tuple(static["axes"]) == tuple(range(len(shape)))
-        if op == "getitem" and all(i == slice(None) for i in static["index"] if not hasattr(i, "dtype")) and values[0].shape == shape:
+        if (
+            op == "getitem"
+            and all(i == slice(None) for i in static["index"] if not hasattr(i, "dtype"))
+            and values[0].shape == shape
+        ):
             still = not any(hasattr(i, "dtype") or i is None for i in static["index"])
         if values and (still or (op in ("reshape", "expand") and values[0].shape == shape)):
             return values[0]
@@ -154,7 +173,7 @@ class Trace:
             wide = [v.args[0] for v in values]  # [aᵀ; bᵀ] = [a b]ᵀ
             sizes = {"axis": 1, "sizes": [v.shape[1] for v in wide]}
             return self.turned(self.made("cat", tuple(wide), sizes, shape[::-1], dtype))
-        kind = kind_of(self.rows, op, args, static, shape)
+        kind = kind_of(self.rows, op, args, static, shape) if self.strict else "row"
         if kind == "split":  # [a₁; a₂]ᵀ [g₁; g₂] = a₁ᵀ g₁ + a₂ᵀ g₂
             pairs = zip(values[0].args[0].args, values[1].args)
             parts = [self.made("matmul", (self.turned(a), g), {}, shape, dtype) for a, g in pairs]
@@ -190,7 +209,7 @@ class Trace:
             return self.kept[id(array)][1]
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise refused("an array was computed from values that are not known yet")
-        if self.rows in array.shape:
+        if self.rows in array.shape and (self.strict or (array == array[:1]).all()):
             return self.repeated(array)
         found = array.item() if array.shape == () else self.constant(array)
         self.kept[id(array)] = (array, found)
@@ -202,7 +221,7 @@ class Trace:
 
     def repeated(self, array: Any) -> Value:
         """An array with a row for each sequence: the same row for each, or it cannot be known."""
-        if not is_row(array.shape, self.rows) or (array != array[:1]).any():
+        if (self.strict and not is_row(array.shape, self.rows)) or (array != array[:1]).any():
             what = f"an array {array.shape} has a row for each sequence but comes from no input"
             raise refused(f"{what} (random numbers?)")
         same = array.size and (array == array.flat[0]).all()
@@ -253,7 +272,9 @@ def take_along(x: Any, index: Any, axis: int) -> Any:
 
 
 def canonical(static: dict[str, Any], args: Any) -> dict[str, Any]:
-    """Static arguments with every index in its one form."""
+    """Static arguments with every index in its one form, and plain numbers for sizes."""
+    if "shape" in static:
+        static = {**static, "shape": tuple(map(int, static["shape"]))}
     if "index" in static and isinstance(args[0], Value):
         return {**static, "index": canonical_index(static["index"], args[0].shape)}
     if "indices" in static:

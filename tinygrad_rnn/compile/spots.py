@@ -88,7 +88,7 @@ def region(v: Value) -> Region:
 def fits_last(plan: Plan) -> bool:
     """True if the features-first layout can hold the plan."""
     step = plan.step
-    ends = [step.x, *step.states, *step.ys, *step.nexts]
+    ends = [step.x, *step.noise, *step.states, *step.ys, *step.nexts]
     return all(len(v.shape) == 2 for v in ends) and all(
         _fits(v) for values in plan.parts.values() for v in values
     )

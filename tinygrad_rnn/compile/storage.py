@@ -45,14 +45,16 @@ class Storage:
         self.name_values()
         self.carry_states()
         self.carried = {id(b) for pairs in self.carry.values() for a, b in pairs if a is not b}
-        self.stays = {id(a) for pairs in self.carry.values() for a, b in pairs if a is b}  # never written over
+        self.stays = {
+            id(a) for pairs in self.carry.values() for a, b in pairs if a is b
+        }  # never written over
         self.order = [v for values in plan.parts.values() for v in values]
         self.at = {id(v): k for k, v in enumerate(self.order)}
         self.readers: dict[
             int, list[tuple[int, Region]]
         ] = {}  # of each value: when it is read, and which part
         self.find_readers()
-        for v in (plan.step.x, *plan.step.d_ys):
+        for v in (plan.step.x, *plan.step.noise, *plan.step.d_ys):
             if v is not None:
                 self.spots[id(v)] = Spot(self.buffer_for(v, "given", ""))
         self.place_states()
@@ -238,7 +240,9 @@ class Storage:
             cuts = slices_of(v)
         if not cuts or sum(hi - lo for lo, hi in cuts) == b.tail[0]:
             return False
-        inside = [s.lo is not None and any(lo <= s.lo and (s.hi or 0) <= hi for lo, hi in cuts) for _, s in b.holds]
+        inside = [
+            s.lo is not None and any(lo <= s.lo and (s.hi or 0) <= hi for lo, hi in cuts) for _, s in b.holds
+        ]
         return all(inside[1:])
 
     def is_open(self, a: Value, v: Value) -> bool:

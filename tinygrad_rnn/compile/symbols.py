@@ -9,8 +9,10 @@ Next: kinds.py.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from ..ops.protocol import FUNCTIONS
 from ..tensor import Tensor
 
 OF_VALUES = {np.all, np.any, np.sort, np.allclose, np.array_equal}
+LIBRARIES = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
 ORDERS = {np.argmax, np.argmin, np.argsort}
 
 
@@ -59,11 +62,56 @@ def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return (op, *(id(a) if isinstance(a, Value) else (type(a), a) for a in args))
 
 
+class Rows(int):
+    """The number of sequences in a trace: a step may pass it on, but not branch on it."""
+
+
+def _compared(name: str) -> Callable[..., Any]:
+    plain = getattr(int, name)
+
+    def compare(self: Rows, *other: Any) -> Any:
+        if not is_ours(sys._getframe(1)):
+            raise refused("step compares the number of sequences, which differs from call to call")
+        return plain(self, *other)
+
+    return compare
+
+
+def _reckoned(name: str) -> Callable[..., Any]:
+    plain = getattr(int, name)
+
+    def reckon(self: Rows, other: Any) -> Any:
+        y = plain(self, other)
+        return Rows(y) if type(y) is int else y
+
+    return reckon
+
+
+for _name in "eq ne lt le gt ge bool".split():
+    setattr(Rows, f"__{_name}__", _compared(f"__{_name}__"))
+for _name in "add radd sub rsub mul rmul floordiv rfloordiv mod rmod".split():
+    setattr(Rows, f"__{_name}__", _reckoned(f"__{_name}__"))
+setattr(Rows, "__hash__", int.__hash__)
+
+
+def is_ours(frame: Any) -> bool:
+    """True for a frame of this package, or of NumPy."""
+    return frame.f_code.co_filename.startswith(LIBRARIES)
+
+
 class Symbol(np.ndarray[Any, Any]):
     """An array without values. Asking for one is an error; NumPy's functions note themselves."""
 
     value: Any = None
     trace: Any = None
+
+    @property
+    def shape(self) -> Any:
+        """The sizes; that of the rows is one that a step cannot branch on."""
+        plain = super().shape
+        if self.value is None or self.value.kind == "const" or not plain or not plain[0]:
+            return plain
+        return plain if plain[0] % self.trace.rows else (Rows(plain[0]), *plain[1:])
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(isinstance(x, Tensor) for x in inputs):
@@ -85,7 +133,9 @@ class Symbol(np.ndarray[Any, Any]):
             return ordered(function.__name__, *args, **kwargs)
         if function not in FUNCTIONS or function in OF_VALUES:
             raise refused(f"np.{function.__name__} on values")
-        return as_arrays(FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()}))
+        return as_arrays(
+            FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
+        )
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
         """The symbol in another dtype."""

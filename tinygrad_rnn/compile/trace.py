@@ -22,12 +22,13 @@ from typing import Any
 
 from ..autograd.contributions import Sum
 from ..autograd.engine import run
-from ..autograd.gradmode import enable_grad, mode, no_grad
+from ..autograd.gradmode import mode, no_grad, set_grad_enabled
 from ..nn.cells import Cell, each
 from ..nn.loop import advance, tensors_in
-from ..random import default_generator
+from ..random import drawing_from
 from ..tensor import Tensor
-from .members import members, twin_of
+from .guards import Watch, members, reads_of, twin_of
+from .noise import Draw, Traced
 from .recorder import Trace
 from .symbols import Untraceable, Value
 
@@ -57,6 +58,9 @@ class Step:
     kept: dict[int, Any] = field(default_factory=dict)  # the arrays that the step brought along, by id
 
     backward: bool = False
+    asks: list[bool] = field(default_factory=list)  # which outputs and next states have a gradient
+    noise: list[Value] = field(default_factory=list)  # random numbers, a row for each sequence
+    draws: list[Draw] = field(default_factory=list)  # where they come from
 
     def copied(self) -> Step:
         """The same step, which no rewriting of this one changes."""
@@ -69,7 +73,9 @@ class Step:
             twins[id(v)] = replace(v, args=tuple(map(twin, v.args)))
         found: dict[str, Any] = {}
         for name, x in vars(self).items():
-            if isinstance(x, list):
+            if name in ("draws", "asks"):
+                found[name] = x
+            elif isinstance(x, list):
                 found[name] = list(map(twin, x))
             elif isinstance(x, dict) and name != "kept":
                 found[name] = {k: twin(v) for k, v in x.items()}
@@ -89,23 +95,23 @@ class Step:
         self.d_params = {path: by(d) for path, d in self.d_params.items()}
 
 
-def trace(cell: Cell, x: Tensor, state: Any, backward: bool) -> Step:
-    """One step of `cell` on symbols shaped like x (N, ...) and `state`; with `backward`, its gradients."""
-    sizes = {n for t in [x, *tensors_in(state), *members(cell).values()] for n in t.shape}
+def trace(cell: Cell, x: Tensor, state: Any, backward: bool, early: bool = False) -> Step:
+    """One step of `cell` on symbols shaped like x (N, ...) and `state`; with `backward`, its gradients.
+
+    With `early`, x is what the cell's `project` has made of the inputs.
+    """
+    tensors = members(cell)
+    sizes = {n for t in [x, *tensors_in(state), *tensors.values()] for n in t.shape}
     first, second = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)][:2]
-    before = default_generator.get_state()
-    try:
-        step = run_step(cell, x, state, backward, Trace(first, codes_of(cell), False))
-        again = run_step(cell, x, state, False, Trace(second, codes_of(cell), True))
-    finally:
-        drawn = default_generator.get_state().array.tobytes() != before.array.tobytes()
-        if drawn:
-            default_generator.set_state(before)
-    if drawn:
-        raise Untraceable("step draws random numbers")
+    step = run_step(cell, x, state, backward, Trace(first, codes_of(cell), False), early)
+    again = run_step(cell, x, state, False, Trace(second, codes_of(cell), True), early)
     if step.kept.keys() & again.kept.keys():
         raise Untraceable("a tensor from outside is used; make it an attribute of the cell")
-    if not same(step, again):
+    others = [again]
+    if "len" in reads_of(cell).names:  # whose result is a plain number, which a branch may look at
+        for n, strict in ((1009, True), (max(2, len(tensors_in(state)[0])), False)):
+            others.append(run_step(cell, x, state, False, Trace(n, codes_of(cell), True, strict), early))
+    if not all(same(step, other) and step.draws == other.draws for other in others):
         raise Untraceable(
             "step does something else when it is run again, or with another number of sequences"
         )
@@ -117,7 +123,7 @@ def codes_of(cell: Cell) -> set[Any]:
     return {getattr(type(cell), name).__code__ for name in ("step", "project")}
 
 
-def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) -> Step:
+def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, early: bool) -> Step:
     """Trace the step, and its backward."""
 
     def rows(name: str, t: Tensor, tracked: bool) -> Tensor:
@@ -138,13 +144,19 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) ->
         kept=trace.kept,
         backward=backward,
     )
-    twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, {})
+    twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, early)
+    watch = Watch(twin)
     given = [*((t, "its input") for t in [data]), *((t, "its state") for t in tensors_in(live))]
     given += [(t, f"self.{path}") for path, t in params.items()]
     trace.writes.given = {id(t): (t, name) for t, name in given}
     before, mode.anomaly = mode.anomaly, trace
+    source = Traced(trace)
     try:
-        y, following = run_forward(trace, step, twin, data, live)
+        with drawing_from(source):
+            y, following = run_forward(trace, step, twin, data, live)
+        if written := watch.written():
+            raise Untraceable(f"step writes {', '.join(written)}: a program would do so only once")
+        step.noise, step.draws = source.values, source.draws
         if backward:
             run_backward(trace, step, y, following, data, live, params)
     finally:
@@ -167,7 +179,7 @@ def parameters(trace: Trace, tensors: dict[str, Tensor], backward: bool) -> dict
 
 def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -> tuple[Any, Any]:
     """The cell's own code, on symbols: its output and next state."""
-    with enable_grad():
+    with set_grad_enabled(mode.enabled):
         y, following = advance(cell, cell.project(data), live)
     for frame in trace.frames.values():
         trace.name_locals(frame)
@@ -194,6 +206,7 @@ def run_backward(
     for tree, found, name in ((y, step.d_ys, "d_y"), (following, step.d_nexts, "d_next")):
         for t in tensors_in(tree):
             found.append(None)
+            step.asks.append(t.requires_grad)
             if t.requires_grad:
                 seeds.append(trace.input(name, t.shape, t.dtype, False))
                 roots.append(t if t.node is None else t.node)
@@ -209,7 +222,9 @@ def run_backward(
 
     step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]
     for k, (d, t) in enumerate(zip(step.d_states, tensors_in(following))):
-        if d is not None and step.d_nexts[k] is None:  # only the first step's is for anyone: what it hands on has none
+        if (
+            d is not None and step.d_nexts[k] is None
+        ):  # only the first step's is for anyone: what it hands on has none
             step.d_nexts[k] = trace.value_of(trace.input("d_next", t.shape, t.dtype, False).array)
     step.d_params = {path: gradient(t) for path, t in params.items() if t.requires_grad}
 
@@ -235,9 +250,9 @@ def same(a: Step, b: Step) -> bool:
 
     def described(step: Step, place: Any, v: Value) -> Any:
         args = [place[id(x)] if isinstance(x, Value) else x for x in v.args]
-        static = {k: rowless(s, step.rows) if k in ("shape", "sizes") else s for k, s in v.static.items()}
+        static = {k: of_rows(s, step.rows, b.rows) if k == "shape" else s for k, s in v.static.items()}
         data = None if v.data is None else v.data.tolist()
-        return repr((v.op, args, static, v.kind, rowless(v.shape, step.rows), data))
+        return repr((v.op, args, static, of_rows(v.shape, step.rows, b.rows), data))
 
     seen_a, seen_b = a.values[: a.forward_count], b.values[: b.forward_count]
     return len(seen_a) == len(seen_b) and all(
@@ -245,10 +260,6 @@ def same(a: Step, b: Step) -> bool:
     )
 
 
-def rowless(x: Any, rows: int) -> Any:
-    """A static argument with the number of rows, and its multiples, taken out."""
-    if isinstance(x, (tuple, list)):
-        return [rowless(i, rows) for i in x]
-    if isinstance(x, int) and not isinstance(x, bool) and x and x % rows == 0:
-        return f"{x // rows} rows"
-    return x
+def of_rows(shape: Any, rows: int, n: int) -> tuple[int, ...]:
+    """A shape in a step on `rows` sequences, for n of them."""
+    return tuple(int(k) // rows * n if k and k % rows == 0 else int(k) for k in shape)

@@ -87,6 +87,7 @@ class Case:
         N = sum(sizes)
         self.step, self.sizes, self.B, self.weights = step, sizes, B, weights
         self.x = drawn(rng, (N, *step.x.shape[1:]), step.x.dtype)
+        self.noise = [drawn(rng, (N, *v.shape[1:]), v.dtype) for v in step.noise]
         self.states = [drawn(rng, (B, *s.shape[1:]), s.dtype) for s in step.states]
         self.d_ys = [drawn(rng, (N, *y.shape[1:]), y.dtype) for y in step.ys]
         self.d_last = [drawn(rng, (B, *s.shape[1:]), s.dtype) for s in step.states]
@@ -109,7 +110,8 @@ class Case:
         step = self.step
         for t, (start, end) in enumerate(self.blocks):
             n = end - start
-            given = zip((step.x, *step.states), (self.x[start:end], *(s[:n].copy() for s in self.finals)))
+            rows = (a[start:end] for a in (self.x, *self.noise))
+            given = zip((step.x, *step.noise, *step.states), (*rows, *(s[:n].copy() for s in self.finals)))
             self.memory[t] = found = self.known | {id(v): a for v, a in given}
             evaluate(step, step.values[: step.forward_count], found, n)
             for y, v in zip(self.ys, step.ys):
@@ -140,16 +142,21 @@ def compare(space: Any, w: Any, case: Case, paths: Any, brought: Any) -> None:
     """Run the program on a case; raise Unproven where it differs from the step."""
     step, weights = case.step, [case.weights[path] for path in paths]
     buffers = [a for a in vars(w).values() if isinstance(a, np.ndarray)]
-    names = [*(f"output {k}" for k in range(len(step.ys))), *(f"last state {k}" for k in range(len(step.states)))]
-    found = run(case, space["forward"], w, case.x, *case.states, *weights, *brought)
+    names = [
+        *(f"output {k}" for k in range(len(step.ys))),
+        *(f"last state {k}" for k in range(len(step.states))),
+    ]
+    found = run(case, space["forward"], w, case.x, *case.noise, *case.states, *weights, *brought)
     check(case, names, found, [*case.ys, *case.finals], buffers)
     if not step.backward:
         return
     wanted = [("the gradient of x", case.d_x)] if step.d_x is not None else []
     for k, (d, v) in enumerate(zip(case.d_states, step.d_nexts)):
         wanted += [(f"the gradient of state {k}", d)] if v is not None else []
-    wanted += [(f"the gradient of {path}", case.d_params[path]) for path, v in step.d_params.items() if v is not None]
-    found = run(case, space["backward"], w, *case.d_ys, *case.d_last, case.x, *weights, *brought)
+    wanted += [
+        (f"the gradient of {path}", case.d_params[path]) for path, v in step.d_params.items() if v is not None
+    ]
+    found = run(case, space["backward"], w, *case.d_ys, *case.d_last, case.x, *case.noise, *weights, *brought)
     check(case, [name for name, _ in wanted], found, [a for _, a in wanted], buffers)
 
 
@@ -159,7 +166,9 @@ def run(case: Case, function: Any, *arguments: Any) -> Any:
         with np.errstate(all="ignore"):
             return function(*arguments)
     except Exception as error:
-        raise Unproven(f"{function.__name__} fails on steps {case.sizes}: {type(error).__name__}: {error}") from error
+        raise Unproven(
+            f"{function.__name__} fails on steps {case.sizes}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def check(case: Case, names: list[str], found: Sequence[Any], wanted: list[Any], buffers: list[Any]) -> None:

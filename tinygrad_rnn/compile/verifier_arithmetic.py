@@ -35,8 +35,13 @@ def reduced(x: Any) -> Any:
     if x.dtype.kind != "f":
         return np.asarray(x.astype(np.int64) % P, np.float64) if x.dtype.kind != "b" else x.astype(np.float64)
     x = x.astype(np.float64, copy=False)
-    if x.size and x.min() >= 0 and x.max() < P:
+    if x.size > 4096 and x.min() >= 0 and x.max() < P:
         return x
+    return remainder(x)
+
+
+def remainder(x: Any) -> Any:
+    """The residue of exact integers below 2⁵³."""
     return x - P * np.floor(x / P)
 
 
@@ -112,13 +117,13 @@ def drawn(name: str) -> Callable[..., Any]:
         for k, x in enumerate(args):
             u = reduced(x)
             for a, b in coefficients(f"{name} {k}", 6).reshape(3, 2):
-                u = reduced(a * u + b)
-                u = reduced(u * u)
+                u = remainder(a * u + b)
+                u = remainder(u * u)
             total = u if k == 0 else mixed(total, u)
         return total
 
     def mixed(a: Any, b: Any) -> Any:
-        return reduced(reduced((a + 1) * b) + a)
+        return remainder((a + 1) * b + a)
 
     return rule
 
@@ -149,8 +154,8 @@ def power(x: Any, n: Any) -> Any:
     y = x * 0 + 1.0  # NaN stays NaN
     while n:
         if n % 2:
-            y = reduced(y * x)
-        x, n = reduced(x * x), n // 2
+            y = remainder(y * x)
+        x, n = remainder(x * x), n // 2
     return y
 
 
@@ -182,17 +187,19 @@ def first(name: str) -> Callable[..., Any]:
     number = drawn(name)
 
     def rule(x: Any, axis: int, keepdims: bool = False) -> Any:
-        marked = reduced(x) + np.arange(1, x.shape[axis] + 1).reshape([-1] + [1] * (x.ndim - 1 - axis % x.ndim))
+        marked = reduced(x) + np.arange(1, x.shape[axis] + 1).reshape(
+            [-1] + [1] * (x.ndim - 1 - axis % x.ndim)
+        )
         return number(number(marked).sum(axis, keepdims=keepdims)) % x.shape[axis]
 
     return rule
 
 
 RING: dict[str, Function] = {
-    "subtract": Function(lambda a, b: reduced(reduced(a) - reduced(b))),
-    "multiply": Function(lambda a, b: reduced(reduced(a) * reduced(b))),
-    "divide": Function(lambda a, b: reduced(reduced(a) * inverse(b))),
-    "negative": Function(lambda x: reduced(-reduced(x))),
+    "subtract": Function(lambda a, b: remainder(reduced(a) - reduced(b))),
+    "multiply": Function(lambda a, b: remainder(reduced(a) * reduced(b))),
+    "divide": Function(lambda a, b: remainder(reduced(a) * inverse(b))),
+    "negative": Function(lambda x: remainder(-reduced(x))),
     "power": Function(power),
     "matmul": Function(matmul),
     "dot": Function(matmul),
@@ -204,9 +211,11 @@ RING: dict[str, Function] = {
     "argmax": Function(first("argmax")),
     "argmin": Function(first("argmin")),
     "argsort": Function(lambda x, axis, kind="": np.argsort(drawn("argsort")(x), axis=axis) * 1.0),
-    "take_along_axis": Function(lambda x, index, axis: np.take_along_axis(x, np.asarray(index).astype(int), axis)),
+    "take_along_axis": Function(
+        lambda x, index, axis: np.take_along_axis(x, np.asarray(index).astype(int), axis)
+    ),
     "where": Function(lambda mask, a, b: np.where(mask, reduced(a), reduced(b))),
-    "add": Add(lambda a, b: reduced(reduced(a) + reduced(b))),
+    "add": Add(lambda a, b: remainder(reduced(a) + reduced(b))),
 }
 DRAWN = (
     "exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil rint absolute erf floor_divide remainder "

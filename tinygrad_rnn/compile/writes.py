@@ -22,7 +22,12 @@ from ..ops.inputs import cast
 from ..tensor import Memory, Tensor
 from .symbols import Symbol, refused
 
-VIEWS = ("getitem", "reshape", "permute", "expand")  # operations whose results may share memory with their input
+VIEWS = (
+    "getitem",
+    "reshape",
+    "permute",
+    "expand",
+)  # operations whose results may share memory with their input
 
 
 class View(NamedTuple):

@@ -22,7 +22,8 @@ def _new(
     if device is not None:
         Device(device)
     wanted = default if dtype is None else dtype
-    new = Tensor(np.asarray(array, _dtype_named(wanted)))
+    array = array if isinstance(array, np.ndarray) else np.asarray(array)
+    new = Tensor(array.astype(_dtype_named(wanted), copy=False))
     new.memory.shared = False
     return new.requires_grad_() if requires_grad else new
 

@@ -106,7 +106,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise TypeError(f"dropout: needs a float tensor, got {input.dtype}; use .float()")
     keep = default_generator.rng.random(input.shape, np.float32) >= p
     scale = input.dtype.type(0 if p == 1 else 1 / (1 - p))
-    y = input * Tensor(np.asarray(keep * scale))
+    y = input * Tensor(np.asanyarray(keep * scale))
     return input.copy_(y) if inplace else y
 
 

@@ -1,0 +1,351 @@
+"""Guards: all that a step can read, and so all that a program depends on.
+
+    found = Snapshot(cell)
+    found.tensors      {"weight_hh": …, "inner.0.bias": …}     arguments of the program, read anew at each call
+    found.plain        {"hidden_size": …, "config": …}          all else, in a form that can be compared: the guard
+
+A program is used again only if nothing of `plain` has changed: attributes of the cell, of its submodules and of objects
+that it holds (by value where they are numbers and texts, by content where they are arrays, by identity where they are
+functions), hooks, attributes of classes, and the global and closure variables that the code of the step names.
+`twin_of` makes the copy of a cell that is traced: what a step writes to it is noticed, refused by name, and seen by
+nobody else. Next: noise.py.
+"""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import hashlib
+import sys
+import types
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..nn.hooks import Hooks
+from ..nn.module import Module
+from ..random import Generator
+from ..tensor import Tensor
+
+ATOMS = {bool, int, str, bytes, type(None), type(Ellipsis)}
+BY_IDENTITY = (type, types.ModuleType, types.BuiltinFunctionType, types.FunctionType, np.ufunc, Generator)
+BOOKS = vars(Module()).keys() - {"training"}  # what every module keeps for itself
+LARGE = 2**16  # bytes of an array from which its content is hashed
+MANY = 10_000  # entries of a container from which it is told by identity
+PACKAGE, NUMPY, PYTHON = Path(__file__).parent.parent, Path(np.__file__).parent, Path(enum.__file__).parent
+HEAP_TYPE = 1 << 9  # a class that was made by a class statement
+
+
+class Same:
+    """An object in a guard that equals itself alone. It is held, so that no other can take its place."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.x is other.x
+
+    def __hash__(self) -> int:
+        return id(self.x)
+
+    def __repr__(self) -> str:
+        return f"Same({getattr(self.x, '__name__', type(self.x).__name__)})"
+
+
+class Snapshot:
+    """What a cell consists of now."""
+
+    def __init__(self, cell: Module) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.plain: dict[str, Any] = {}
+        self.seen: dict[int, str] = {}
+        self.reads = reads_of(cell)
+        self.inside = True
+        self.module(cell, "")
+        self.inside = False  # tensors of other owners are no arguments
+        for name, x in self.reads.now():
+            self.plain[name] = self.frozen(x, name)
+
+    def key(self) -> tuple[Any, ...]:
+        """The guard of a program."""
+        return tuple(self.plain.items())
+
+    def module(self, module: Module, prefix: str) -> None:
+        """Note the attributes of a module and of those below it."""
+        if id(module) in self.seen:
+            self.plain[prefix] = ("is", self.seen[id(module)])
+            return
+        self.seen[id(module)] = prefix
+        self.plain[f"{prefix}type"] = Same(type(module))
+        for name, x in vars(module).items():
+            if isinstance(x, Hooks):
+                x = [list(kind.values()) for kind in vars(x).values()]
+            if name not in BOOKS or isinstance(x, list):
+                self.plain[prefix + name] = self.frozen(x, prefix + name)
+        for source in (module._parameters, module._buffers):
+            for name, t in source.items():
+                self.plain[prefix + name] = self.frozen(t, prefix + name)
+        for name, child in module._modules.items():
+            if child is not None:
+                self.module(child, f"{prefix}{name}.")
+
+    def frozen(self, x: Any, path: str) -> Any:
+        """A value in a form that can be compared and kept; tensors are noted by path."""
+        kind = type(x)
+        if kind in ATOMS:
+            return kind, x
+        if isinstance(x, Tensor):
+            if self.inside:
+                self.tensors.setdefault(path, x)
+            return "tensor"
+        if kind in (float, complex):
+            return kind, repr(x)  # NaN equals itself here, and 0.0 is not -0.0
+        if isinstance(x, BY_IDENTITY) or (isinstance(x, Module) and not self.inside):
+            return Same(x)
+        if isinstance(x, (tuple, list, dict, set, frozenset)) and len(x) > MANY:
+            return Same(x), len(x)
+        if id(x) in self.seen:
+            return "is", self.seen[id(x)]
+        self.seen[id(x)] = path
+        if isinstance(x, (tuple, list)):
+            return Same(kind), tuple(self.frozen(y, f"{path}.{i}") for i, y in enumerate(x))
+        if isinstance(x, dict):
+            pairs = ((self.frozen(k, f"{path} key"), self.frozen(y, f"{path}.{k}")) for k, y in x.items())
+            return Same(kind), tuple(pairs)
+        if isinstance(x, np.ndarray):
+            return kind, x.shape, str(x.dtype), content(x)
+        return self.object(x, kind, path)
+
+    def object(self, x: Any, kind: type, path: str) -> Any:
+        """An object of a class: what it is made of."""
+        if isinstance(x, (set, frozenset)):
+            return Same(kind), frozenset(self.frozen(y, f"{path} entry") for y in x)
+        if isinstance(x, (np.generic, np.dtype, range, slice)):
+            return kind, repr(x)
+        if isinstance(x, Module):
+            self.seen.pop(id(x))
+            self.module(x, f"{path}.")
+            return "module"
+        if isinstance(x, types.MethodType):
+            return Same(x.__func__), self.frozen(x.__self__, f"{path} self")
+        if isinstance(x, partial):
+            return Same(x.func), self.frozen((x.args, x.keywords), path)
+        if isinstance(x, enum.Enum) or not attributes_of(x):
+            return Same(x)
+        own = tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in attributes_of(x))
+        of_class = [(name, y) for name, y in class_attributes(kind, self.reads.names)]
+        return Same(kind), own, tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in of_class)
+
+
+def content(x: Any) -> Any:
+    """The content of an array: itself, or a hash that no two arrays share."""
+    if x.dtype.hasobject:
+        return repr(x.tolist())
+    return x.tobytes() if x.nbytes <= LARGE else hashlib.blake2b(np.ascontiguousarray(x)).digest()
+
+
+def attributes_of(x: Any) -> list[tuple[str, Any]]:
+    """The attributes that an object has itself, in its __dict__ or its slots."""
+    slots = [
+        name for c in type(x).__mro__ for name in c.__dict__.get("__slots__", ()) if isinstance(name, str)
+    ]
+    found = [(name, getattr(x, name)) for name in slots if name != "__weakref__" and hasattr(x, name)]
+    return [*found, *getattr(x, "__dict__", {}).items()]
+
+
+def class_attributes(kind: type, names: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """The attributes among `names` that a class of the user's defines."""
+    for c in kind.__mro__:
+        if is_users(c):
+            yield from ((name, x) for name, x in vars(c).items() if name in names)
+
+
+def is_users(x: Any) -> bool:
+    """True for a module, class or function that belongs neither to this package nor to NumPy nor to Python."""
+    if isinstance(x, types.FunctionType):
+        file = x.__code__.co_filename
+    else:
+        module = x if isinstance(x, types.ModuleType) else sys.modules.get(getattr(x, "__module__", ""))
+        if module is builtins:  # or a class that was made by exec()
+            return isinstance(x, type) and bool(x.__flags__ & HEAP_TYPE)
+        file = getattr(module, "__file__", None) or ("" if not hasattr(module, "__loader__") else "<script>")
+        if module is not None and not hasattr(module, "__file__") and module.__name__ != "__main__":
+            file = str(PYTHON)  # built into Python
+    path = Path(file)
+    if PACKAGE in path.parents or NUMPY in path.parents:
+        return False
+    return PYTHON not in path.parents and path != PYTHON or "site-packages" in path.parts
+
+
+# --- the code of a step
+
+
+class Reads:
+    """The variables and class attributes that some functions read, and those that the functions they call read."""
+
+    def __init__(self, functions: list[Any], classes: list[type]) -> None:
+        self.variables: dict[
+            str, tuple[Any, str]
+        ] = {}  # by the name to tell: where it lives, and its name there
+        self.functions: dict[Any, Any] = {}
+        self.names: frozenset[str] = frozenset()
+        self.classes = classes
+        waiting = list(functions)
+        while waiting:
+            function = waiting.pop()
+            if function.__code__ not in self.functions and len(self.functions) < 500:
+                self.functions[function.__code__] = function
+                waiting += self.function(function)
+
+    def function(self, f: Any) -> list[Any]:
+        """Note what a function reads; the functions of the user's among it."""
+        names = frozenset(name for code in nested(f.__code__) for name in code.co_names)
+        self.names |= names
+        for name in names:
+            if name in f.__globals__:
+                self.variables[f"global {name}"] = (f.__globals__, name)
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            self.variables[f"{f.__name__}'s {name}"] = (cell, "cell_contents")
+        for name in ("__defaults__", "__kwdefaults__"):
+            self.variables[f"{f.__qualname__}{name}"] = (f, name)
+        found = [value for _, value in self.now()]
+        for x in list(found):
+            if isinstance(x, types.ModuleType) and is_users(x):
+                for name in names & vars(x).keys():
+                    self.variables[f"{x.__name__}.{name}"] = (vars(x), name)
+                    found.append(vars(x)[name])
+        for c in [*self.classes, *(x for x in found if isinstance(x, type))]:
+            found += [y for _, y in class_attributes(c, names)]
+        return [g for x in found if (g := plain_function(x)) is not None and is_users(g)]
+
+    def now(self) -> list[tuple[str, Any]]:
+        """The variables, as they are now, and the class attributes."""
+        found = []
+        for told, (place, name) in self.variables.items():
+            try:
+                found.append((told, place[name] if isinstance(place, dict) else getattr(place, name)))
+            except (KeyError, ValueError):  # deleted, or a closure that is not filled yet
+                found.append((told, None))
+        for c in self.classes:
+            found += [(f"{c.__name__}.{name}", x) for name, x in class_attributes(c, self.names)]
+        return found
+
+
+def plain_function(x: Any) -> Any:
+    """The function behind a method, property or wrapper; None for what is none."""
+    x = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
+    return x if isinstance(x, types.FunctionType) else None
+
+
+def nested(code: Any) -> Iterator[Any]:
+    """A code object, and those of the functions and comprehensions in it."""
+    yield code
+    for x in code.co_consts:
+        if isinstance(x, types.CodeType):
+            yield from nested(x)
+
+
+_known: WeakKeyDictionary[type, dict[Any, Reads]] = WeakKeyDictionary()
+
+
+def reads_of(cell: Module) -> Reads:
+    """What the code of a cell reads; looked for once, as long as its classes have the same functions."""
+    modules = list(cell.modules())
+    classes = list(dict.fromkeys(type(m) for m in modules if is_users(type(m))))
+    functions = [
+        f
+        for c in classes
+        for name in ("step", "project", "forward", "__call__")
+        if (f := plain_function(getattr(c, name, None))) is not None and is_users(f)
+    ]
+    known = _known.setdefault(type(cell), {})
+    key = tuple(map(Same, functions))
+    if key not in known:
+        known.clear()
+        known[key] = Reads(functions, classes)
+    return known[key]
+
+
+# --- the copy that is traced
+
+
+def twin_of(cell: Module, tensors: dict[int, Tensor], early: bool = False) -> Any:
+    """The same cell over other tensors; with `early`, its inputs are projected already."""
+    twin = copied(cell, tensors, {})
+    if early:
+        vars(twin)["project"] = lambda xs: xs
+    return twin
+
+
+def copied(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
+    """The same module (or list, dict, array, object of the user's) over other tensors: a copy that may be written."""
+    if isinstance(module, Tensor):
+        return tensors.get(id(module), module)
+    if id(module) in memo:
+        return memo[id(module)]
+    kind = type(module)
+    twin = module
+    if isinstance(module, dict):
+        twin = memo[id(module)] = kind.__new__(kind)
+        dict.update(twin, {k: copied(v, tensors, memo) for k, v in module.items()})
+    elif isinstance(module, list):
+        twin = memo[id(module)] = kind.__new__(kind)
+        list.extend(twin, [copied(v, tensors, memo) for v in module])
+    elif isinstance(module, tuple):
+        parts = [copied(v, tensors, memo) for v in module]
+        twin = kind(*parts) if hasattr(module, "_fields") else kind(parts)
+    elif isinstance(module, (np.ndarray, set)):
+        twin = module.copy()
+    elif isinstance(module, Module) or (
+        is_users(kind) and "__dict__" in dir(module) and not isinstance(module, (*BY_IDENTITY, enum.Enum))
+    ):
+        twin = memo[id(module)] = kind.__new__(kind)
+        vars(twin).update({k: copied(v, tensors, memo) for k, v in vars(module).items()})
+    memo[id(module)] = twin
+    return twin
+
+
+def members(cell: Module) -> dict[str, Tensor]:
+    """All tensors of a cell, by path."""
+    return Snapshot(cell).tensors
+
+
+class Watch:
+    """Notices what a traced step writes besides its result, and takes back what others would see of it."""
+
+    def __init__(self, twin: Module) -> None:
+        self.twin, self.before = twin, Snapshot(twin)
+        self.copies = [(x, x.copy()) for _, x in self.before.reads.now() if type(x) in (list, dict, set)]
+        self.variables = [(place, name, value) for (_, value), (place, name) in self.places()]
+
+    def places(self) -> Iterator[Any]:
+        """The variables that the step's code names: what they are now, and where they live."""
+        reads = self.before.reads
+        return zip(reads.now(), reads.variables.values())
+
+    def written(self) -> list[str]:
+        """The names of what was written since; variables and containers are as they were afterwards."""
+        after = Snapshot(self.twin)
+        names = {**self.before.plain, **after.plain}
+        found = [name for name in names if self.before.plain.get(name) != after.plain.get(name)]
+        tensors = {**self.before.tensors, **after.tensors}
+        found += [path for path in tensors if self.before.tensors.get(path) is not after.tensors.get(path)]
+        for place, name, value in self.variables:
+            if isinstance(place, dict) and place.get(name) is not value:
+                place[name] = value
+            elif isinstance(place, types.CellType) and value is not None and place.cell_contents is not value:
+                place.cell_contents = value
+        for x, copy in self.copies:
+            if x != copy:
+                refill(x, copy)
+        return list(dict.fromkeys(name if " " in name else f"self.{name}" for name in found))
+
+
+def refill(x: Any, copy: Any) -> None:
+    """Give a container the entries it had."""
+    x.clear()
+    x.extend(copy) if isinstance(x, list) else x.update(copy)
