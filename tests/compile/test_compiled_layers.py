@@ -327,7 +327,7 @@ def test_a_users_error_is_the_users_error() -> None:
 
     with pytest.raises(RuntimeError, match="matmul"), pytest.warns(RuntimeWarning):
         tg.compile(nn.Recurrent(Wrong()))(tg.randn(3, 2, 4))
-    with pytest.raises(TypeError, match="compile the recurrent layers inside"):
+    with pytest.raises(TypeError, match="holds no RNN, LSTM, GRU or Recurrent"):
         tg.compile(nn.Linear(2, 3))
 
 
@@ -407,6 +407,11 @@ def test_a_compiled_lstm_reads_like_its_cell() -> None:
 
 
 def test_compiling_is_quick() -> None:
-    compiled = tg.compile(nn.LSTM(64, 128))
-    compiled(tg.randn(3, 2, 64))
-    assert all(p.seconds < 0.2 for p in compiled._programs.found.values())
+    seconds = []
+    for _ in range(3):  # the best of them: others may use the machine
+        compiled = tg.compile(nn.LSTM(64, 128))
+        compiled(tg.randn(3, 2, 64))
+        (program,) = compiled._programs.found.values()
+        seconds.append((program.seconds, program.seconds_of_proof[1]))
+    assert min(whole for whole, _ in seconds) < 0.25  # verification and trial included
+    assert min(trial for _, trial in seconds) < 0.05

@@ -170,10 +170,6 @@ class Emitter(Statements):
         shape = [*steps, *tail, "B"] if self.last else ["N" if b.scope == "all" else "B", *tail]
         return f"np.{'zeros' if b.zeros else 'empty'}(({items(shape)}), {self.dtype(b.dtype)})"
 
-    def dtype(self, dtype: Any) -> str:
-        """A dtype as source; the program's own has a name, so that a reader can change it."""
-        return "DTYPE" if dtype == self.plan.step.dtype else repr(str(dtype))
-
     def comment(self, b: Buffer) -> str:
         """What a buffer holds."""
         names = ", then ".join(dict.fromkeys(v.name for v, _ in b.holds if v.name))

@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .symbols import Value, refused
+from .symbols import Mixing, Value, refused
 
 SAME_NAME = (
     "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum "
@@ -49,7 +49,7 @@ def is_linear(op: str, args: Sequence[Any]) -> bool:
 
 
 def kind_of(rows: int, op: str, args: Sequence[Any], static: dict[str, Any], shape: tuple[int, ...]) -> str:
-    """The kind of a new value; Untraceable if the operation mixes rows."""
+    """The kind of a new value; "" if the operation may mix rows."""
     values = [a for a in args if isinstance(a, Value)]
     kinds = {v.kind for v in values}
     if kinds <= {"const"}:
@@ -59,10 +59,13 @@ def kind_of(rows: int, op: str, args: Sequence[Any], static: dict[str, Any], sha
         kind = "reduced" if linear and rows not in shape else ""
     else:
         kind = kind_of_rows(rows, op, values, static, shape)
-    if kind:
-        return kind
-    shapes = " and ".join(str(v.shape) for v in values)
-    raise refused(f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)")
+    return kind
+
+
+def mixing(op: str, args: Sequence[Any]) -> Mixing:
+    """The error for an operation that may mix rows."""
+    shapes = " and ".join(str(a.shape) for a in args if isinstance(a, Value))
+    return Mixing(f"{refused(f'{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)')}")
 
 
 def is_row(shape: tuple[int, ...], rows: int) -> bool:
@@ -80,7 +83,7 @@ def kind_of_rows(rows: int, op: str, values: list[Value], static: Any, shape: tu
         return "reduced"
     if op == "cat" and axes == (0,) and kinds == {"row"}:
         return "stacked"
-    if op == "permute" and len(shape) == 2 and kinds <= {"row", "fold", "stacked"}:
+    if op == "permute" and not leads and kinds <= {"row", "fold", "stacked"} and (kinds == {"row"} or len(shape) == 2):
         return "turned"
     if op == "reshape" and kinds == {"row"} and not leads and folds(values[0], rows, shape):
         return "fold"

@@ -17,7 +17,7 @@ from typing import Any
 from .fission import Plan
 from .kinds import axes_in
 from .numpy_text import COLUMNS, ERF, NAMES, SCATTER, SIGMOID, additions, call, number
-from .spots import Spot, fresh, is_view
+from .spots import Spot, fresh, index_text, is_view
 from .storage import Storage
 from .symbols import Value
 
@@ -91,6 +91,8 @@ class Operands:
     def const(self, v: Value) -> str:
         """The name of a constant; at its first use, the statement that computes it is written."""
         if id(v) not in self.names:
+            if v.op in ("place", "put"):
+                return self.filled(v)
             if v.op == "permute" and v.static["axes"] == (1, 0):
                 text = f"{self.const(v.args[0])}.T"
             else:
@@ -99,6 +101,22 @@ class Operands:
             self.names[id(v)] = self.unique(v.name or "k")
             self.sections[START].append(f"{self.names[id(v)]} = {text}")
         return self.names[id(v)]
+
+    def filled(self, v: Value) -> str:
+        """The name of a constant that is filled place by place."""
+        parts = [self.const(a) if isinstance(a, Value) else number(a) for a in v.args]
+        name = self.names[id(v)] = self.unique(v.name or "k")
+        if v.op == "place":
+            lines = [f"{name} = np.zeros({v.shape}, {self.dtype(v.dtype)})"]
+            lines += additions(name, parts, v.static["indices"])
+        else:
+            lines = [f"{name} = {parts[0]}.copy()", f"{name}[{index_text(v.static['index'])}] = {parts[1]}"]
+        self.sections[START] += lines
+        return name
+
+    def dtype(self, dtype: Any) -> str:
+        """A dtype as source; the program's own has a name, so that a reader can change it."""
+        return "DTYPE" if dtype == self.plan.step.dtype else repr(str(dtype))
 
     def call(
         self, op: str, args: list[str], static: dict[str, Any], out: str, last: bool = False

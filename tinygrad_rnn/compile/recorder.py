@@ -20,7 +20,8 @@ import numpy as np
 from ..autograd.gradmode import mode
 from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
-from .kinds import axes_in, columns, is_row, kind_of
+from .kinds import axes_in, columns, is_row, kind_of, mixing
+from .row_first import RowFirst
 from .symbols import Symbol, Value, dummy, key_of, mixture, refused
 from .writes import Writes
 
@@ -174,6 +175,11 @@ class Trace:
             sizes = {"axis": 1, "sizes": [v.shape[1] for v in wide]}
             return self.turned(self.made("cat", tuple(wide), sizes, shape[::-1], dtype))
         kind = kind_of(self.rows, op, args, static, shape) if self.strict else "row"
+        if not kind:
+            found = RowFirst(self).done(op, args, static, shape, dtype)
+            if found is None:
+                raise mixing(op, args)
+            return found
         if kind == "split":  # [a₁; a₂]ᵀ [g₁; g₂] = a₁ᵀ g₁ + a₂ᵀ g₂
             pairs = zip(values[0].args[0].args, values[1].args)
             parts = [self.made("matmul", (self.turned(a), g), {}, shape, dtype) for a, g in pairs]

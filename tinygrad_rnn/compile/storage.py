@@ -51,7 +51,7 @@ class Storage:
         self.order = [v for values in plan.parts.values() for v in values]
         self.at = {id(v): k for k, v in enumerate(self.order)}
         self.readers: dict[
-            int, list[tuple[int, Region]]
+            int, list[tuple[float, Region]]
         ] = {}  # of each value: when it is read, and which part
         self.find_readers()
         for v in (plan.step.x, *plan.step.noise, *plan.step.d_ys):
@@ -95,7 +95,7 @@ class Storage:
             if ahead and any(k >= turn for k, _ in reads):
                 reads.append((NEVER, Region(base)))
 
-    def read(self, v: Value, k: int) -> None:
+    def read(self, v: Value, k: float) -> None:
         """Note that `v` is read at position k."""
         if v.kind == "row":
             r = region(v)
@@ -112,7 +112,7 @@ class Storage:
         home = home or self.part(v)
         reads = self.readers.get(id(v), [])
         return not home.endswith("loop") or any(
-            k == NEVER or self.part(self.order[k]) != home for k, _ in reads
+            k == NEVER or self.part(self.order[int(k)]) != home for k, _ in reads
         )
 
     def direct(self, v: Value) -> bool:
@@ -177,12 +177,19 @@ class Storage:
                 self.take(before, Spot(buffer, "in" if history else ""))
                 target = Spot(buffer, "next" if history else "")
                 if after is None or (stays and history):
-                    self.ends[way].append((after, target))
+                    self.at_end(way, after, target)
                 elif not stays:
                     if history or not (all_after or self.is_read_after(before, after)):
                         self.take(after, target)
                     else:
-                        self.ends[way].append((after, target))
+                        self.at_end(way, after, target)
+
+    def at_end(self, way: str, after: Value | None, target: Spot) -> None:
+        """Let a step end with a copy of `after`, which has to be there until then."""
+        self.ends[way].append((after, target))
+        if after is not None:
+            last = max((k for k, v in enumerate(self.order) if self.part(v) == f"{way} loop"), default=-1)
+            self.read(after, last + 0.5)
 
     def is_read_after(self, before: Value, after: Value) -> bool:
         """True if `after`, written over `before`, would destroy what is still read."""

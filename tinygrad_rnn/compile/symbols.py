@@ -30,6 +30,10 @@ class Untraceable(Exception):
     """This cell cannot be compiled; the message names the operation, and the line where there is one."""
 
 
+class Mixing(Untraceable):
+    """An operation may mix rows, by the shapes of its arguments."""
+
+
 def refused(message: str) -> Untraceable:
     """The error, with the user's line."""
     return Untraceable(f"{message}, at {user_line()}")

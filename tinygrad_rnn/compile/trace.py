@@ -30,7 +30,7 @@ from ..tensor import Tensor
 from .guards import Watch, members, reads_of, twin_of
 from .noise import Draw, Traced
 from .recorder import Trace
-from .symbols import Untraceable, Value
+from .symbols import Mixing, Untraceable, Value
 
 PRIMES = (13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
@@ -101,8 +101,18 @@ def trace(cell: Cell, x: Tensor, state: Any, backward: bool, early: bool = False
     With `early`, x is what the cell's `project` has made of the inputs.
     """
     tensors = members(cell)
-    sizes = {n for t in [x, *tensors_in(state), *tensors.values()] for n in t.shape}
-    first, second = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)][:2]
+    sizes = {n for t in [x, *tensors_in(state), *members(cell).values()] for n in t.shape}
+    free = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)]
+    try:
+        return trace_twice(cell, x, state, backward, early, free[0], free[1])
+    except Mixing:  # or some sizes add up to the number of rows: then not to another one
+        return trace_twice(cell, x, state, backward, early, free[-1], free[-2])
+
+
+def trace_twice(
+    cell: Cell, x: Tensor, state: Any, backward: bool, early: bool, first: int, second: int
+) -> Step:
+    """The step on two numbers of rows, which must be the same program."""
     step = run_step(cell, x, state, backward, Trace(first, codes_of(cell), False), early)
     again = run_step(cell, x, state, False, Trace(second, codes_of(cell), True), early)
     if step.kept.keys() & again.kept.keys():

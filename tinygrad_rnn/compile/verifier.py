@@ -11,7 +11,7 @@ This file knows nothing of how buffers were chosen, calls were ordered, or text 
 
 from __future__ import annotations
 
-import ast
+import builtins
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -56,17 +56,17 @@ def verify(source: str, step: Step, paths: Sequence[str], B: int, reverse: bool)
 
 
 def functions_of(source: str, shadow: Residues) -> dict[str, Any]:
-    """The functions of a program, over another arithmetic: what it imports is replaced."""
-    tree = ast.parse(source)
-    tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    space: dict[str, Any] = {
-        **FUNCTIONS,
-        "np": shadow,
+    """The functions of a program, run over another arithmetic: that is what its imports give it."""
+    modules = {
+        "numpy": shadow,
+        "types": SimpleNamespace(SimpleNamespace=SimpleNamespace),
         "math": SimpleNamespace(erf=SimpleNamespace(__name__="erf")),
-        "SimpleNamespace": SimpleNamespace,
-        "DTYPE": np.float64,
     }
-    exec(compile(tree, "<verified>", "exec"), space)
+    space: dict[str, Any] = {
+        "__name__": "verified",
+        "__builtins__": {**vars(builtins), "__import__": lambda name, *_: modules[name]},
+    }
+    exec(compile(source, "<verified>", "exec"), space)
     return space
 
 

@@ -238,7 +238,7 @@ class Residues:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.float64 = np.float64
+        self.float16 = self.float32 = self.float64 = np.float64
         for name in NATIVE.split():
             setattr(self, name, getattr(np, name))
         vars(self).update(FUNCTIONS)
