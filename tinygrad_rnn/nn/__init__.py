@@ -29,6 +29,7 @@ from .activation import (
 )
 from .cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell, Step
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .crf import CRF
 from .layers import (
     Bilinear,
     CosineSimilarity,
@@ -70,6 +71,7 @@ __all__ = [
     "BatchNorm1d",
     "Bilinear",
     "CELU",
+    "CRF",
     "CTCLoss",
     "Cell",
     "CosineEmbeddingLoss",
