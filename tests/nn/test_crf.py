@@ -220,6 +220,9 @@ def test_starting_values_and_names():
     }
     for p in crf.parameters():
         assert p.dtype == tg.float32 and abs(p).max() <= 0.1 and abs(p.std().item() - 0.1 / 3**0.5) < 0.02
+    assert all(p.dtype == tg.float64 for p in nn.CRF(2, device="cpu", dtype=tg.float64).parameters())
+    with pytest.raises((RuntimeError, NotImplementedError), match="cuda"):
+        nn.CRF(2, device="cuda")
     assert str(crf) == "CRF(num_tags=40, batch_first=True)"
     loss = crf(tg.randn(2, 3, 40), tg.zeros(2, 3).long())
     assert loss.dtype == crf.marginals(tg.randn(2, 3, 40)).dtype == tg.float32
@@ -238,7 +241,7 @@ GAP = tg.tensor([[1, 0], [0, 0], [1, 0]]) > 0
         (lambda crf: crf.decode(E.long()), ValueError, "emissions must be floats.*int64"),
         (lambda crf: crf(E, Y, GAP), ValueError, "mask must be true for the first steps.*without gaps"),
         (lambda crf: crf.marginals(E, ~M[:, :1]), ValueError, r"mask \(3, 1\).*\(3, 2\)"),
-        (lambda crf: crf(E, Y, M.long()), TypeError, "mask must hold truth values"),
+        (lambda crf: crf(E, Y, M.long()), TypeError, "CRF: a mask must hold truth values"),
         (lambda crf: crf(E, Y[:2], M), ValueError, r"tags \(2, 2\).*first two sizes, \(3, 2\)"),
         (lambda crf: crf(E, E[..., 0], M), TypeError, "tags must hold integers, got float32; use .long()"),
         (lambda crf: crf(E, Y + 4, M), IndexError, "tags 4 … 4 given, for 4 tags"),

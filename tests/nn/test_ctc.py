@@ -144,19 +144,25 @@ def test_the_mean_is_that_of_losses_per_label():
 def test_one_sequence_without_a_batch():
     x, y, _, _ = ragged_case()
     whole = F.ctc_loss(x[:, :1], y[:1], [5], [3], 2, "none")
+    assert whole.shape == (1,)
     for lengths in ((5, 3), ((5,), [3]), (tg.tensor(5), tg.tensor([3]))):
         loss = F.ctc_loss(x[:, 0], y[0], *lengths, 2, "none")
         assert loss.shape == () and loss.item() == whole.item()
     assert math.isclose(F.ctc_loss(x[:, 0], y[0], 5, 3, 2).item(), whole.item() / 3)
 
 
-def test_single_precision_stays_single():
+@pytest.mark.parametrize("default", [tg.float32, tg.float64])
+def test_the_dtype_is_that_of_log_probs(default):
     x, y, frames, sizes = ragged_case()
-    for zero_infinity in (False, True):
-        loss = F.ctc_loss(x.detach().float(), y, frames, sizes, 2, "mean", zero_infinity)
-        assert loss.dtype == tg.float32 and math.isclose(
-            loss.item(), F.ctc_loss(x, y, frames, sizes, 2).item(), rel_tol=1e-5
-        )
+    expected = F.ctc_loss(x, y, frames, sizes, 2).item()
+    tg.set_default_dtype(default)
+    try:
+        for zero_infinity in (False, True):
+            for dtype, rtol in ((tg.float32, 1e-5), (tg.float64, 0)):
+                loss = F.ctc_loss(x.detach().to(dtype), y, frames, sizes, 2, "mean", zero_infinity)
+                assert loss.dtype == dtype and math.isclose(loss.item(), expected, rel_tol=rtol)
+    finally:
+        tg.set_default_dtype(tg.float32)
 
 
 def test_a_long_sequence_in_single_precision():
@@ -205,7 +211,9 @@ Y = tg.tensor([[1, 2], [2, 1]])
         ((X, Y, [-1, 4], [2, 2]), ValueError, r"input_lengths \[-1, 4\]"),
         ((X, Y, [4], [2, 2]), ValueError, r"input_lengths must be 2 integers.*got \[4\]"),
         ((X, Y, tg.tensor([4.0, 4.0]), [2, 2]), ValueError, "input_lengths must be 2 integers"),
-        ((X, Y, [4, 4], [2, 3]), ValueError, r"target_lengths \[2, 3\].*the 2 labels"),
+        ((X, Y, [4, 4], [2, 3]), ValueError, r"targets \(2, 2\) must be \(2, at least 3\)"),
+        ((X, Y, [4, 4], [2, 5]), ValueError, r"target_lengths \[2, 5\].*the 4 labels"),
+        ((X, tg.tensor(1), [4, 4], [1, 0]), ValueError, r"targets \(\)"),
         ((X, Y, [4, 4], [-1, 2]), ValueError, r"target_lengths \[-1, 2\]"),
         ((X, Y, [4, 4], 2), ValueError, "target_lengths must be 2 integers.*got 2"),
         ((X, Y[0], [4, 4], [2, 1]), ValueError, r"targets \(2,\) must be \(2, at least 2\), or \(3,\)"),

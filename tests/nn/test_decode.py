@@ -110,6 +110,52 @@ def test_a_narrow_beam_gives_lower_bounds(seed, width):
     assert all(h.score <= exact[tuple(h.labels)] + 1e-12 for h in found)
 
 
+def plain_beam_search(log_probs, width, gain):
+    """The same with dicts and probabilities: {prefix: [ends in a blank, ends in its last label]}; blank 0."""
+    beam, bonus = {(): [1.0, 0.0]}, {(): 0.0}
+    for p in np.exp(log_probs):
+        after = {}
+        for prefix, (ends_blank, ends_label) in beam.items():
+            stays = after.setdefault(prefix, [0.0, 0.0])
+            stays[0] += (ends_blank + ends_label) * p[0]
+            stays[1] += ends_label * p[prefix[-1]] if prefix else 0.0
+            for c in range(1, len(p)):
+                grown = (*prefix, c)
+                bonus[grown] = bonus[prefix] + gain(prefix, c)
+                repeats = prefix[-1:] == (c,)
+                after.setdefault(grown, [0.0, 0.0])[1] += (ends_blank + ends_label * (not repeats)) * p[c]
+        scores = {
+            prefix: math.log(sum(ends)) + bonus[prefix] for prefix, ends in after.items() if sum(ends) > 0
+        }
+        beam = {prefix: after[prefix] for prefix in sorted(scores, key=scores.get, reverse=True)[:width]}
+    return [(list(prefix), scores[prefix]) for prefix in beam]
+
+
+@given(seeds, st.integers(1, 6), st.floats(0.1, 2), st.floats(-1, 3))
+def test_a_narrow_beam_keeps_what_scores_best_so_far(seed, width, alpha, beta):
+    rng = np.random.default_rng(seed)
+    log_probs = np.log(rng.dirichlet(np.ones(4), 6))
+    table = np.log(rng.dirichlet(np.ones(4), 5))
+
+    def bigram(prefix):
+        return table[prefix[-1] if prefix else 4]
+
+    expected = plain_beam_search(log_probs, width, lambda prefix, c: alpha * bigram(prefix)[c] + beta)
+    found = ctc_beam_search(log_probs, None, width, 0, bigram, alpha, beta)
+    assert [h.labels for h in found] == [labels for labels, _ in expected]
+    np.testing.assert_allclose([h.score for h in found], [score for _, score in expected], rtol=1e-9)
+
+
+def test_among_equals_shorter_and_smaller_labels_come_first():
+    log_probs = np.log(np.full((1, 50), 0.02))
+    assert [h.labels for h in ctc_beam_search(log_probs, beam_width=40)] == [[], *([c] for c in range(1, 40))]
+
+
+def test_nested_lists_are_taken_too():
+    assert ctc_greedy_decode([[0.0, 1.0], [1.0, 0.0]]) == [1]
+    assert ctc_beam_search([[[0.0, -1.0]]], beam_width=1) == [[([], 0.0)]]
+
+
 def test_defaults_and_weights():
     """α = 1, β = 0, 16 prefixes; with α = 0 the language model is not asked."""
     log_probs = np.log(np.random.default_rng(0).dirichlet(np.ones(5), 6))

@@ -77,9 +77,9 @@ class CRF(Module):
         if num_tags < 1:
             raise ValueError(f"CRF: num_tags must be at least 1, got {num_tags}")
         self.num_tags, self.batch_first = num_tags, batch_first
-        self.start_transitions = blank(num_tags, device=device, dtype=dtype)
-        self.end_transitions = blank(num_tags, device=device, dtype=dtype)
-        self.transitions = blank(num_tags, num_tags, device=device, dtype=dtype)
+        place = {"device": device, "dtype": dtype}
+        self.start_transitions, self.end_transitions = blank(num_tags, **place), blank(num_tags, **place)
+        self.transitions = blank(num_tags, num_tags, **place)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -32,7 +32,7 @@ import numpy as np
 from ...ops import cat, logaddexp, stack, where
 from ...ops.index import getitem
 from ...tensor import Array, Tensor
-from .loss import reduced, reduction_of
+from .loss import reduced
 
 IMPOSSIBLE = -1e30  # stands for ln 0: a finite number, since (-inf) - (-inf) in a derivative is NaN
 
@@ -79,7 +79,6 @@ def ctc_loss(
     >>> ctc_loss(log_probs, tg.tensor([[1]]), [3], [1]).exp()
     tensor(1.3333)
     """
-    reduction = reduction_of(None, None, reduction)
     if log_probs.ndim not in (2, 3) or not log_probs.numel() or not log_probs.is_floating_point():
         raise ValueError(
             f"ctc_loss: log_probs must be floats (T, B, C) or (T, C), none of them 0; "
@@ -90,7 +89,7 @@ def ctc_loss(
     if not 0 <= blank < C:
         raise ValueError(f"ctc_loss: blank must be one of the {C} classes, got {blank}")
     frames = _lengths("input_lengths", input_lengths, B, T, "frames")
-    sizes = _lengths("target_lengths", target_lengths, B, max(targets.shape, default=0), "labels")
+    sizes = _lengths("target_lengths", target_lengths, B, targets.numel(), "labels")
     y = _labels(targets, sizes, C, blank)
     with np.errstate(invalid="ignore"):  # np.logaddexp warns of a NaN that it was given
         total = _log_likelihood(batch, frames, y, sizes, blank)
@@ -113,18 +112,17 @@ def _log_likelihood(log_probs: Tensor, frames: Array, y: Array, sizes: Array, bl
     inside = np.arange(T)[:, None, None] < frames[:, None]
     log_probs = floored(where(inside, log_probs, 0.0))
     of_label = getitem(log_probs, index=(np.arange(T)[:, None, None], np.arange(B)[:, None], y))
-    of_label = where(np.arange(columns) > 0, of_label, IMPOSSIBLE)  # no label stands before the first
     of_blank = log_probs[:, :, blank : blank + 1]
     repeats = y[:, :-1] == y[:, 1:]  # is y_{s+1} = y_s?
 
     nothing = np.full((B, columns), IMPOSSIBLE, log_probs.dtype)
-    label, edge = Tensor(nothing), Tensor(nothing[:, :1])
+    label, edge = Tensor(nothing), Tensor(nothing[:, :1])  # column 0 stays so: no label is before the first
     blanks = where(np.arange(columns) > 0, label, 0.0)  # before the first frame nothing is written
     prefixes = [logaddexp(blanks, label)]
-    for p_label, p_blank in zip(of_label, of_blank):
+    for ln_label, ln_blank in zip(of_label, of_blank):
         came = where(repeats, blanks[:, :-1], prefixes[-1][:, :-1])
-        label = logaddexp(label, cat([edge, came], 1)) + p_label
-        blanks = prefixes[-1] + p_blank
+        label = logaddexp(label, cat([edge, came], 1)) + ln_label
+        blanks = prefixes[-1] + ln_blank
         prefixes.append(logaddexp(blanks, label))
     return getitem(stack(prefixes), index=(frames, np.arange(B), sizes))
 
@@ -139,7 +137,7 @@ def _lengths(name: str, given: Any, B: int, most: int, what: str) -> Array:
         raise ValueError(f"ctc_loss: {name} must be {B} integers, one for each sequence, got {given!r}")
     if not 0 <= lengths.min() <= lengths.max() <= most:
         raise ValueError(f"ctc_loss: {name} {lengths.tolist()} must lie between 0 and the {most} {what}")
-    return lengths.astype(np.int64)
+    return lengths
 
 
 def _labels(targets: Tensor, sizes: Array, C: int, blank: int) -> Array:

@@ -57,7 +57,7 @@ def ctc_greedy_decode(log_probs: Tensor, input_lengths: Any = None, blank: int =
     kept = (best != blank) & (np.arange(len(best))[:, None] < frames)
     kept[1:] &= best[1:] != best[:-1]
     labels = [path[k].tolist() for path, k in zip(best.T, kept.T)]
-    return labels if log_probs.ndim == 3 else labels[0]
+    return labels if np.ndim(log_probs) == 3 else labels[0]
 
 
 def ctc_beam_search(
@@ -101,7 +101,7 @@ def ctc_beam_search(
         if not (scores[:n, b] < np.inf).all():
             raise ValueError(f"ctc_beam_search: log_probs of sequence {b} hold NaN or inf")
         found.append(_search(scores[:n, b], beam_width, blank, _Gain(lm, alpha, beta, scores.shape[-1])))
-    return found if log_probs.ndim == 3 else found[0]
+    return found if np.ndim(log_probs) == 3 else found[0]
 
 
 class _Gain:
@@ -147,7 +147,7 @@ def _advance(beam: Beam, log_p: Array, width: int, blank: int, gain: _Gain) -> B
     grown[:, blank] = -np.inf
     place = {prefix: k for k, prefix in enumerate(beam.prefixes)}
     for prefix, k in place.items():
-        parent = place.get(prefix[:-1]) if prefix else None
+        parent = place.get(prefix[:-1])  # the empty prefix is its own, from which it does not grow
         if parent is not None:  # what the parent grows into is in the beam already
             stays_label[k] = np.logaddexp(stays_label[k], grown[parent, last[k]])
             grown[parent, last[k]] = -np.inf
