@@ -84,7 +84,7 @@ class CRF(Module):
 
     def reset_parameters(self) -> None:
         """Draw initial values."""
-        for p in (self.start_transitions, self.end_transitions, self.transitions):
+        for p in self.parameters():
             init.uniform_(p, -0.1, 0.1)
 
     def extra_repr(self) -> str:

@@ -132,12 +132,11 @@ def _search(log_probs: Array, width: int, blank: int, gain: _Gain) -> list[Hypot
     for log_p in log_probs:
         beam = _advance(beam, log_p, width, blank, gain)
     scores = np.logaddexp(beam.blank, beam.label) + beam.bonus
-    order = np.argsort(-scores, kind="stable")
-    return [Hypothesis(list(beam.prefixes[k]), float(scores[k])) for k in order]
+    return [Hypothesis(list(prefix), score) for prefix, score in zip(beam.prefixes, scores.tolist())]
 
 
 def _advance(beam: Beam, log_p: Array, width: int, blank: int, gain: _Gain) -> Beam:
-    """The beam after one more frame, log_p (C,): each prefix stays as it is, or grows by a label."""
+    """The beam after one more frame, log_p (C,), the best first: each prefix stays, or grows by a label."""
     K, C = len(beam.prefixes), len(log_p)
     total = np.logaddexp(beam.blank, beam.label)
     last = np.array([prefix[-1] if prefix else blank for prefix in beam.prefixes], int)
