@@ -93,14 +93,21 @@ def ctc_loss(
     y = _labels(targets, sizes, C, blank)
     with np.errstate(invalid="ignore"):  # np.logaddexp warns of a NaN that it was given
         total = _log_likelihood(batch, frames, y, sizes, blank)
-    infinite = total < IMPOSSIBLE / 2
-    if zero_infinity:
-        losses = where(infinite, 0.0, -total)
-    else:  # `where` passes 0 to the branch not taken, which NaN makes NaN: inf has no derivative
-        losses = where(infinite, math.inf, -total * where(infinite, math.nan, 1.0).astype(total.dtype))
+    losses = _negative(total, zero_infinity)
     if reduction == "mean":
         losses = losses / Tensor(np.maximum(sizes, 1).astype(total.dtype))
     return reduced(losses.squeeze(0) if log_probs.ndim == 2 else losses, None, None, reduction)
+
+
+def _negative(total: Tensor, zero_infinity: bool) -> Tensor:
+    """-ln p; where p = 0, either inf with NaN for a gradient, or 0 with 0."""
+    infinite = total < IMPOSSIBLE / 2
+    if zero_infinity:
+        finite: Tensor = where(infinite, 0.0, -total)
+        return finite
+    derivative = where(infinite, math.nan, 1.0).astype(total.dtype)  # `where` passes 0 to what it leaves out:
+    losses: Tensor = where(infinite, math.inf, -total * derivative)  # times NaN, that is NaN
+    return losses
 
 
 def _log_likelihood(log_probs: Tensor, frames: Array, y: Array, sizes: Array, blank: int) -> Tensor:
