@@ -72,6 +72,9 @@ TIME = (
     "tests/recurrent",
     "tests/recurrent tests/laws tests/nn tests/compile",
 )
+CTC = ("tests/nn/test_ctc.py", "tests/nn/test_ctc.py tests/nn/test_decode.py tests/parity/test_ctc_parity.py")
+DECODE = ("tests/nn/test_decode.py", "tests/nn/test_decode.py")
+CRF = ("tests/nn/test_crf.py", "tests/nn/test_crf.py")
 TARGETS = {
     "ops/elementwise.py": (ROWS, OPS),
     "ops/reduce.py": (ROWS, OPS),
@@ -83,6 +86,10 @@ TARGETS = {
     "autograd/engine.py": ("run step contribute transposed assigned waits", ENGINE),
     "nn/functional/basic.py": ("linear", CELLS),
     "nn/cells.py": ("each step project recur initial_state forward", CELLS),
+    "nn/crf.py": (WHOLE, CRF),
+    "nn/functional/ctc.py": (WHOLE, CTC),
+    "nn/utils/decode.py": (WHOLE, DECODE),
+    "nn/utils/error_rates.py": (WHOLE, DECODE),
     "nn/loop.py": (WHOLE, TIME),
     "nn/recurrent.py": ("run _mask run_packed run_rows layers _cell forward _split _parts", TIME),
     "nn/utils/rnn.py": (WHOLE, TIME),

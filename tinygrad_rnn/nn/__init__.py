@@ -29,6 +29,7 @@ from .activation import (
 )
 from .cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell, Step
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from .crf import CRF
 from .layers import (
     Bilinear,
     CosineSimilarity,
@@ -45,6 +46,7 @@ from .loss import (
     BCEWithLogitsLoss,
     CosineEmbeddingLoss,
     CrossEntropyLoss,
+    CTCLoss,
     GaussianNLLLoss,
     HingeEmbeddingLoss,
     HuberLoss,
@@ -69,6 +71,8 @@ __all__ = [
     "BatchNorm1d",
     "Bilinear",
     "CELU",
+    "CRF",
+    "CTCLoss",
     "Cell",
     "CosineEmbeddingLoss",
     "CosineSimilarity",

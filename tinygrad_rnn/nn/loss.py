@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..tensor import Tensor
 from . import functional as F
 from .functional.loss import Flag, reduction_of
@@ -78,6 +80,42 @@ class NLLLoss(WeightedLoss):
         """x (N, C, …), t (N, …)"""
         return F.nll_loss(
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
+
+
+# --- of sequences
+
+
+class CTCLoss(Module):
+    """ℓ = -ln Σ_{π spells y} Π_t p_t(π_t), over all alignments π of a label sequence y: see `F.ctc_loss`.
+
+    Arguments:
+        blank: the class that means "nothing new" (0).
+        reduction: "mean" (each ℓ over its target's length, then the mean), "sum" or "none".
+        zero_infinity: take 0 for the infinite loss, and gradient, of a target that has too few frames.
+
+    >>> import tinygrad_rnn as tg
+    >>> log_probs = tg.zeros(50, 16, 20).log_softmax(2)
+    >>> targets = tg.randint(1, 20, (16, 30))
+    >>> CTCLoss(reduction="none")(log_probs, targets, [50] * 16, [20] * 16).shape
+    (16,)
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__()
+        self.blank, self.zero_infinity = blank, zero_infinity
+        self.reduction = reduction_of(None, None, reduction)
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        """ln p (T, B, C), y (B, L) or in a row, and the lengths of both, B integers each."""
+        return F.ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
+            self.blank,
+            self.reduction,
+            self.zero_infinity,
         )
 
 

@@ -42,6 +42,7 @@ from .basic import (
     pad,
     pairwise_distance,
 )
+from .ctc import ctc_loss
 from .likelihood import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -72,6 +73,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "embedding",
