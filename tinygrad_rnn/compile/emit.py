@@ -188,8 +188,15 @@ class Emitter(Statements):
         imports = ["import math"] if "erf" in self.helpers else []
         imports += ["from types import SimpleNamespace", "", "import numpy as np"]
         imports += [f"from numpy import {', '.join(used)}"] if used else []
-        head = [f'"""{title}\n"""', "", *imports, "", f"DTYPE = np.{self.plan.step.dtype}", ""]
+        head = [docstring(title), "", *imports, "", f"DTYPE = np.{self.plan.step.dtype}", ""]
         return "\n\n".join(["\n".join(head), *texts])
+
+
+def docstring(text: str) -> str:
+    """A docstring as source: whatever the text is, none of it can become code."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"' if '"""' in text or text.endswith('"') else '"')
+    plain = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return f'"""{plain}\n"""'
 
 
 def by_name(texts: list[str]) -> tuple[list[str], list[str]]:

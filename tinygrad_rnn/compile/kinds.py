@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .symbols import Mixing, Value, refused
+from .symbols import Mixing, Value, user_line
 
 SAME_NAME = (
     "add floor_divide exp expm1 log log1p log2 sqrt sin cos tanh sign floor ceil remainder maximum minimum "
@@ -65,7 +65,7 @@ def kind_of(rows: int, op: str, args: Sequence[Any], static: dict[str, Any], sha
 def mixing(op: str, args: Sequence[Any]) -> Mixing:
     """The error for an operation that may mix rows."""
     shapes = " and ".join(str(a.shape) for a in args if isinstance(a, Value))
-    return Mixing(f"{refused(f'{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)')}")
+    return Mixing(f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)", user_line())
 
 
 def is_row(shape: tuple[int, ...], rows: int) -> bool:

@@ -10,6 +10,7 @@ Next: statements.py.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import math
 from typing import Any
@@ -23,6 +24,10 @@ from .symbols import Value
 
 START, LOOP = "", "the loop"  # the sections of a function
 BEFORE, AFTER = "before the loop, for all steps at once", "after the loop, for all steps at once"
+RESERVED = set(dir(builtins)) | set(
+    "w t T B n s e N np math ends time SimpleNamespace DTYPE workspace forward backward check "
+    "sigmoid erf scatter columns rows products".split()
+)
 HELPERS = {"sigmoid": SIGMOID, "erf": ERF, "scatter": SCATTER}
 SUMMED = ("row", "fold")  # kinds that a sum over rows can be taken of
 
@@ -34,7 +39,7 @@ class Operands:
         self.plan, self.storage, self.reverse = plan, storage, reverse
         self.last = storage.last
         self.names: dict[int, str] = {}
-        self.taken: set[str] = {"w", "t", "T", "B", "n", "s", "e", "np", "math", *NAMES}
+        self.taken: set[str] = {*RESERVED, *NAMES}
         self.helpers: dict[str, str] = {}
         self.sections: dict[str, list[str]] = {}  # the statements of the function that is being written
         self.flats: dict[str, str] = {}  # arrays of columns that were made, by the array they are made of
@@ -66,7 +71,7 @@ class Operands:
         self.paths: list[str] = []  # one for each different parameter
         for path, v in step.params.items():
             if id(v) not in self.names:
-                self.names[id(v)] = self.unique(path.replace(".", "_"))
+                self.names[id(v)] = self.unique(v.name)
                 self.paths.append(path)
         self.arrays = [v for v in step.values if v.op is None and v.data is not None]  # also arguments
         for k, v in enumerate(self.arrays):
@@ -200,7 +205,7 @@ class Operands:
     def noted(self, v: Value, text: str) -> str:
         """The name of a value that `text` computes after the loop."""
         step = self.plan.step
-        of = {id(g): path.replace(".", "_") for path, g in step.d_params.items()} | {id(step.d_x): "x"}
+        of = {id(g): step.params[path].name for path, g in step.d_params.items()} | {id(step.d_x): "x"}
         name = v.name or (f"d_{of[id(v)]}" if id(v) in of else "g")
         self.names[id(v)] = self.unique(name)
         self.sections[AFTER].append(f"{self.names[id(v)]} = {text}")

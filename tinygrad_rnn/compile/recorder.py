@@ -9,6 +9,7 @@ Next: members.py.
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
 from .kinds import axes_in, columns, is_row, kind_of, mixing
 from .row_first import RowFirst
-from .symbols import Symbol, Value, dummy, key_of, mixture, refused
+from .symbols import Symbol, Untraceable, Value, dummy, key_of, mixture, refused, user_line
 from .writes import Writes
 
 
@@ -71,7 +72,7 @@ class Trace:
         out = self.tensor(self.note(primitive.name, primitive.forward, arrays, static))
         self.writes.saw(out, primitive.name, inputs[0], static)
         if mode.enabled and tracked:
-            record(primitive, inputs, arrays, static, out)
+            record(with_line(primitive, user_line()), inputs, arrays, static, out)
         return out
 
     def assign(self, tensor: Tensor, index: Any, value: Tensor) -> None:
@@ -253,6 +254,24 @@ class Trace:
                 array.value.name = name
                 if x.node is not None and x.requires_grad:
                     x.register_hook(lambda g, value=array.value: name_gradient(g, value))
+
+
+def with_line(primitive: Any, line: str) -> Any:
+    """The same primitive; what its rules do that cannot be traced is told with the user's line."""
+
+    def told(rule: Any) -> Any:
+        def told_rule(*args: Any, **static: Any) -> Any:
+            try:
+                return rule(*args, **static)
+            except Untraceable as error:
+                what = f"the gradient of {primitive.name} ({error.message})"
+                raise type(error)(what, line) from None
+
+        return told_rule
+
+    twin = copy.copy(primitive)
+    twin.rules = tuple(map(told, primitive.rules))
+    return twin
 
 
 def has_symbol(x: Any) -> bool:

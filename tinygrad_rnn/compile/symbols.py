@@ -8,6 +8,7 @@ Next: kinds.py.
 
 from __future__ import annotations
 
+import linecache
 import math
 import sys
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.primitive import user_line
 from ..ops.protocol import FUNCTIONS
 from ..tensor import Tensor
 
@@ -29,14 +29,27 @@ ORDERS = {np.argmax, np.argmin, np.argsort}
 class Untraceable(Exception):
     """This cell cannot be compiled; the message names the operation, and the line where there is one."""
 
+    def __init__(self, message: str, line: str = "") -> None:
+        super().__init__(f"{message}, at {line}" if line else message)
+        self.message = message
+
 
 class Mixing(Untraceable):
     """An operation may mix rows, by the shapes of its arguments."""
 
 
+def user_line() -> str:
+    """`file:line: code` of the innermost caller that belongs neither to this package nor to NumPy."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and is_ours(frame):
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line}: {linecache.getline(file, line).strip()}"
+
+
 def refused(message: str) -> Untraceable:
     """The error, with the user's line."""
-    return Untraceable(f"{message}, at {user_line()}")
+    return Untraceable(message, user_line())
 
 
 @dataclass(eq=False, repr=False)

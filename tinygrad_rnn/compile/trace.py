@@ -182,7 +182,7 @@ def parameters(trace: Trace, tensors: dict[str, Tensor], backward: bool) -> dict
         if t.node is not None:
             raise Untraceable(f"{path} is the result of an operation, not a parameter or a constant")
         if id(t) not in found:
-            name = path.replace(".", "_")
+            name = "".join(c if f"_{c}".isidentifier() else "_" for c in path)
             found[id(t)] = trace.input(name, t.shape, t.dtype, backward and t.requires_grad)
     return {path: found[id(t)] for path, t in tensors.items()}
 
