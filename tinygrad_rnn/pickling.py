@@ -27,8 +27,13 @@ def reduce(self: Tensor, protocol: Any) -> tuple[Any, ...]:
         )
     if self.hooks:
         warnings.warn("pickle: the hooks of a tensor are not pickled", UserWarning, stacklevel=2)
-    values = self.array.view()  # its own entry in the pickle, even if another tensor shows the same memory
-    return rebuild, (type(self), values, self.requires_grad, attributes(self))
+    return parts(self)
+
+
+def parts(tensor: Tensor) -> tuple[Any, ...]:
+    """Return `rebuild` and its arguments, which make a leaf of the same class, values and attributes."""
+    values = tensor.array.view()  # its own entry in the pickle, even if another tensor shows the same memory
+    return rebuild, (type(tensor), values, tensor.requires_grad, attributes(tensor))
 
 
 def rebuild(kind: type[Tensor], values: Array, requires_grad: bool, more: dict[str, Any]) -> Tensor:
