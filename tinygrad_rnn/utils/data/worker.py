@@ -99,29 +99,44 @@ def serve(
     threading.Thread(target=receive, args=(tasks, inbox, leave), daemon=True).start()
     sender = threading.Thread(target=send, args=(results, outbox, leave), daemon=True)
     sender.start()
-    broken = None
-    try:
-        if init_fn is not None:
-            init_fn(worker)
-    except Exception:
-        broken = failure(worker)  # the first task will be answered with it
-    stream: Iterator[Any] | None = None
+    answers = Answers(recipe, worker, init_fn)
     while (message := inbox.get()) is not None:
         kind, task = message
         if kind == BEGIN:
-            stream = None
-            continue
-        try:
-            if broken is None and recipe.iterable:
-                stream = recipe.stream() if stream is None else stream
-                answer = next(((BATCH, batch) for batch in stream), (END, None))
-            elif broken is None:
-                answer = (BATCH, recipe.load(task))
-            outbox.put(broken or pickle.dumps(answer, PROTOCOL))
-        except Exception:
-            outbox.put(failure(worker))
+            answers.stream = None
+        else:
+            outbox.put(answers.to(task))
     outbox.put(None)
     sender.join()
+
+
+class Answers:
+    """What a worker answers to its tasks, pickled."""
+
+    def __init__(self, recipe: Recipe, worker: int, init_fn: Callable[[int], None] | None) -> None:
+        self.recipe, self.worker = recipe, worker
+        self.stream: Iterator[Any] | None = None  # of the present pass over an iterable dataset
+        self.broken: bytes | None = None  # the answer to every task, if `init_fn` failed
+        try:
+            if init_fn is not None:
+                init_fn(worker)
+        except Exception:
+            self.broken = failure(worker)
+
+    def to(self, task: Any) -> bytes:
+        """Return the answer to one task."""
+        if self.broken is not None:
+            return self.broken
+        try:
+            return pickle.dumps(self._loaded(task), PROTOCOL)
+        except Exception:
+            return failure(self.worker)
+
+    def _loaded(self, task: Any) -> tuple[str, Any]:
+        if not self.recipe.iterable:
+            return BATCH, self.recipe.load(task)
+        self.stream = self.recipe.stream() if self.stream is None else self.stream
+        return next(((BATCH, batch) for batch in self.stream), (END, None))
 
 
 def receive(tasks: Any, inbox: SimpleQueue[Any], leave: Callable[[int], Any]) -> None:
