@@ -12,6 +12,7 @@ from typing import IO, Any, Union
 from .archive import pack, pack_pickle, unpack
 from .errors import LoadError, brief
 from .files import read, write
+from .limits import collector_paused
 from .pickled import add_safe_globals, clear_safe_globals, dump, get_safe_globals, safe_globals, undump
 from .restore import restore
 from .structure import describe
@@ -100,10 +101,11 @@ def load(
         raise TypeError(f"load: weights_only must be True, False or None, got {weights_only!r}")
     name, data = read(f)
     try:
-        found = unpack(data, name)
-        if isinstance(found, memoryview):
-            return undump(found, weights_only is not False)
-        return restore(*found)
+        with collector_paused():  # it would look again and again for cycles, of which plain data have none
+            found = unpack(data, name)
+            if not isinstance(found, memoryview):
+                return restore(*found)
+        return undump(found, weights_only is not False)
     except LoadError as error:
         raise LoadError(f"load: {name!r}: {error}") from error.__cause__
     except Exception as error:  # there is no end to what a damaged file can provoke

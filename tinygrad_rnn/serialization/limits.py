@@ -32,8 +32,7 @@ def parsed(text: bytes) -> dict[str, Any]:
         raise damaged("its structure is not in ASCII")
     if text.count(b"[") + text.count(b"{") > LISTS + len(text) // LETTERS_A_LIST:
         raise damaged("its structure has more lists than save writes")
-    with collector_paused():  # it would look again and again for cycles, of which JSON makes none
-        structure = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=without_repetition)
+    structure = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=without_repetition)
     if not isinstance(structure, dict):
         raise damaged("its structure is not one that save writes")
     return structure
