@@ -52,7 +52,8 @@ def written(annotation: Any, default: str) -> str:
 def parameters(name: str, function: Any) -> Iterator[str]:
     """The parameters after the first as text, with their annotations, and `= ...` for a default."""
     if re.fullmatch("__[a-z]+__", name) and name != "__setitem__":  # an operator
-        yield from [] if name in ("__abs__", "__invert__", "__neg__", "__pos__") else ["other: Any"]
+        alone = ("__abs__", "__copy__", "__invert__", "__neg__", "__pos__")
+        yield from [] if name in alone else ["other: Any"]
         return
     starred = False
     for p in list(inspect.signature(function).parameters.values())[1:]:

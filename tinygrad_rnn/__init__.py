@@ -7,6 +7,7 @@ from math import e, inf, nan, pi
 from numpy import dtype, finfo, iinfo
 
 from . import autograd, backends, cuda, nn, ops, optim, random, utils
+from . import pickling as pickling
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .compile import compile
 from .device import device

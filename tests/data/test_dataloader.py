@@ -20,6 +20,7 @@ from tinygrad_rnn.utils.data import (
     Sampler,
     Subset,
     TensorDataset,
+    default_collate,
     get_worker_info,
 )
 
@@ -145,32 +146,80 @@ def test_a_sampler_of_keys_reads_a_dictionary() -> None:
 
 
 def test_samples_are_in_the_process_that_asks_for_them() -> None:
-    assert get_worker_info() is None  # type: ignore[func-returns-value]
-
-
-@pytest.mark.parametrize(
-    "argument",
-    [
-        {"num_workers": 2},
-        {"pin_memory": True},
-        {"timeout": 1.0},
-        {"worker_init_fn": print},
-        {"multiprocessing_context": "spawn"},
-        {"prefetch_factor": 2},
-        {"persistent_workers": True},
-        {"pin_memory_device": "cuda"},
-        {"in_order": False},
-    ],
-)
-def test_what_needs_workers_is_refused_by_name(argument: dict[str, Any]) -> None:
-    (name,) = argument
-    with pytest.raises(NotImplementedError, match=f"DataLoader: {name}="):
-        DataLoader(range(3), **argument)  # type: ignore[arg-type]
+    assert get_worker_info() is None
 
 
 def test_the_defaults_of_what_needs_workers_are_accepted() -> None:
     loader = DataLoader(range(2), num_workers=0, pin_memory=False, timeout=0, worker_init_fn=None)  # type: ignore[arg-type]
     assert values(loader) == [[0], [1]]
+
+
+def test_what_does_nothing_on_a_processor_or_without_workers_is_accepted_as_in_pytorch() -> None:
+    loader = DataLoader(range(2), pin_memory=True, pin_memory_device="cuda", worker_init_fn=print)  # type: ignore[arg-type]
+    assert values(loader) == [[0], [1]]
+
+
+# --- a TensorDataset is indexed once a batch
+
+
+class Watched(Tensor):
+    """A tensor that notes what it is indexed with."""
+
+    seen: list[Any]
+
+    def __getitem__(self, index: Any) -> Any:
+        self.seen.append(index)
+        return Tensor(self.array)[index]
+
+
+def watched(array: Any) -> Watched:
+    t = Watched(np.asarray(array))
+    t.seen = []
+    return t
+
+
+@given(
+    n=st.integers(1, 20),
+    batch_size=st.integers(1, 7),
+    subset=st.lists(st.integers(-1, 0), min_size=1, max_size=9),
+    twice=st.booleans(),
+)
+def test_tensors_are_indexed_once_and_the_batch_is_that_of_its_samples(
+    n: int, batch_size: int, subset: list[int], twice: bool
+) -> None:
+    x, y = watched(np.arange(2.0 * n).reshape(n, 2)), watched(np.arange(n))
+    data: Any = Subset(TensorDataset(x, y), np.array(subset)) if twice else TensorDataset(x, y)
+    data = Subset(data, subset) if twice else data
+    at_once = list(DataLoader(data, batch_size))
+    assert len(x.seen) == len(y.seen) == len(at_once)
+    one_by_one = list(DataLoader(data, batch_size, collate_fn=lambda samples: default_collate(samples)))
+    for a, b in zip(at_once, one_by_one, strict=True):
+        assert type(a) is type(b) is list and len(a) == len(b) == 2
+        assert [(t.dtype, t.tolist()) for t in a] == [(t.dtype, t.tolist()) for t in b]
+
+
+class Doubled(TensorDataset):
+    def __getitem__(self, index: Any) -> Any:
+        assert type(index) is int
+        return tuple(2 * t for t in super().__getitem__(index))
+
+
+def test_other_datasets_and_indices_are_asked_for_each_sample() -> None:
+    x = Tensor(np.arange(4.0))
+    assert [b[0].tolist() for b in DataLoader(Doubled(x), 2)] == [[0, 2], [4, 6]]
+    arrays: Any = TensorDataset(np.arange(3))  # type: ignore[arg-type]
+    assert [b[0].tolist() for b in DataLoader(arrays, 2)] == [[0, 1], [2]]
+    slices = DataLoader(TensorDataset(x), batch_sampler=[[slice(0, 2), slice(2, 4)]])  # type: ignore[list-item]
+    assert [b[0].tolist() for b in slices] == [[[0, 1], [2, 3]]]
+    with pytest.raises(ValueError, match="the batch is empty"):
+        list(DataLoader(TensorDataset(x), batch_sampler=[[]]))
+
+
+def test_gradients_reach_the_tensors_of_a_dataset() -> None:
+    x = Tensor(np.arange(4.0), requires_grad=True)
+    for (batch,) in DataLoader(TensorDataset(x), batch_sampler=[[0, 3], [3]]):
+        batch.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [1, 0, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +237,22 @@ def test_the_defaults_of_what_needs_workers_are_accepted() -> None:
         ({"dataset": Counting(3), "shuffle": True}, "shuffle cannot be given together with an Iterable"),
         ({"dataset": Counting(3), "sampler": [0]}, "sampler cannot be given together with an Iterable"),
         ({"dataset": Counting(3), "batch_sampler": [[0]]}, "batch_sampler cannot be given together"),
+        ({"num_workers": -1}, "num_workers must be a whole number, 0 for none, got -1"),
+        ({"num_workers": True}, "num_workers must be a whole number"),
+        ({"num_workers": 1.0}, "num_workers must be a whole number"),
+        ({"timeout": -1, "num_workers": 1}, "timeout must be at least 0 seconds, got -1"),
+        ({"timeout": float("nan"), "num_workers": 1}, "timeout must be at least 0 seconds, got nan"),
+        ({"timeout": 1}, "timeout=1 needs num_workers > 0"),
+        ({"prefetch_factor": 2}, "prefetch_factor=2 needs num_workers > 0"),
+        ({"prefetch_factor": 0, "num_workers": 1}, "prefetch_factor must be a positive integer, got 0"),
+        ({"persistent_workers": True}, "persistent_workers needs num_workers > 0"),
+        ({"persistent_workers": 1}, "persistent_workers must be True or False"),
+        ({"pin_memory": 1}, "pin_memory must be True or False"),
+        ({"in_order": None}, "in_order must be True or False"),
+        ({"worker_init_fn": 1}, "worker_init_fn must be callable, got int"),
+        ({"multiprocessing_context": "spawn"}, "multiprocessing_context='spawn' needs num_workers > 0"),
+        ({"multiprocessing_context": "thread", "num_workers": 1}, "must be one of .*spawn.*, got 'thread'"),
+        ({"multiprocessing_context": 3, "num_workers": 1}, "must be a context or one of .*, got int"),
         ({"dataset": [], "shuffle": True}, "num_samples must be a positive integer, got 0"),
     ],
 )

@@ -117,6 +117,15 @@ def test_weights_without_replacement_are_rescaled_after_each_draw() -> None:
     assert sum(counts.values()) == n
 
 
+def test_weights_of_zero_follow_in_random_order_when_nothing_else_is_left() -> None:
+    generator = seeded(0)
+    drawn = [tuple(WeightedRandomSampler([0, 2, 0, 1e-9, 0], 4, False, generator)) for _ in range(600)]
+    assert {frozenset(d[:2]) for d in drawn} == {frozenset({1, 3})}  # as PyTorch draws them
+    assert len(Counter(d[2:] for d in drawn)) == 6
+    assert all(d[:2] == (1, 3) for d in drawn)  # but for one time in 10⁹
+    assert sorted(WeightedRandomSampler([1e-320, 1.0, 1e300], 3, False, generator)) == [0, 1, 2]
+
+
 def test_a_subset_is_permuted_and_nothing_else() -> None:
     indices = [7, 3, 11, 3]
     assert sorted(SubsetRandomSampler(indices, seeded(0))) == [3, 3, 7, 11]
@@ -176,7 +185,7 @@ def test_a_long_order_with_replacement_is_drawn_as_it_is_visited() -> None:
         (lambda: WeightedRandomSampler([1.0, -1.0], 1), "not negative"),
         (lambda: WeightedRandomSampler([0.0, 0.0], 1), "not all zero"),
         (lambda: WeightedRandomSampler([float("nan")], 1), "finite"),
-        (lambda: WeightedRandomSampler([1.0, 0.0], 2, False), "num_samples=2 without replacement, with 1 w"),
+        (lambda: WeightedRandomSampler([1.0, 0.0], 3, False), "num_samples=3 without replacement, with 2 w"),
         (lambda: WeightedRandomSampler([1.0], 1.5), "num_samples"),
         (lambda: BatchSampler([1], 0, False), "batch_size must be a positive integer, got 0"),
         (lambda: BatchSampler([1], 2.0, False), "batch_size"),

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "tinygrad_rnn"
 FLOORS = [
     ["dtypes", "device", "cuda", "backends", "_methods"],
     ["tensor"],
-    ["random", "legacy"],
+    ["random", "legacy", "pickling"],
     ["autograd"],
     ["ops"],
     ["utils", "optim"],

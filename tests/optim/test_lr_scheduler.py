@@ -28,11 +28,30 @@ def rates(scheduler, epochs):
     return seen
 
 
+def triangle(e):
+    """Up in three steps and down in two."""
+    return e / 3 if e <= 3 else (5 - e) / 2
+
+
 CLOSED_FORMS = {
     "LambdaLR": (lambda o: schedule.LambdaLR(o, lambda e: 1 / (1 + e)), lambda e: 1 / (1 + e)),
     "StepLR": (lambda o: schedule.StepLR(o, 4, 0.5), lambda e: 0.5 ** (e // 4)),
     "MultiStepLR": (lambda o: schedule.MultiStepLR(o, [3, 8], 0.1), lambda e: 0.1 ** ((e >= 3) + (e >= 8))),
     "LinearLR": (lambda o: schedule.LinearLR(o, 0.25, 0.75, 10), lambda e: 0.25 + 0.5 * min(e, 10) / 10),
+    "MultiplicativeLR": (lambda o: schedule.MultiplicativeLR(o, lambda e: 0.5), lambda e: 0.5**e),
+    "ConstantLR": (lambda o: schedule.ConstantLR(o, 0.5, 4), lambda e: 1 if e >= 4 else 0.5),
+    "PolynomialLR": (lambda o: schedule.PolynomialLR(o, 8, 2.0), lambda e: max(0, 1 - e / 8) ** 2),
+    "CyclicLR": (lambda o: schedule.CyclicLR(o, 0.2, 0.6, 3, 2), lambda e: 1 + 2 * triangle(e % 5)),
+    "ChainedScheduler": (
+        lambda o: schedule.ChainedScheduler([schedule.ConstantLR(o, 0.5, 4), schedule.ExponentialLR(o, 0.8)]),
+        lambda e: (1 if e >= 4 else 0.5) * 0.8**e,
+    ),
+    "SequentialLR": (
+        lambda o: schedule.SequentialLR(
+            o, [schedule.ConstantLR(o, 0.5, 9), schedule.ExponentialLR(o, 0.8), schedule.StepLR(o, 2)], [3, 7]
+        ),
+        lambda e: 0.5 if e < 3 else 0.8 ** (e - 3) if e < 7 else 0.1 ** ((e - 7) // 2),
+    ),
     "ExponentialLR": (lambda o: schedule.ExponentialLR(o, 0.8), lambda e: 0.8**e),
     "CosineAnnealingLR": (
         lambda o: schedule.CosineAnnealingLR(o, 6),
@@ -278,3 +297,90 @@ def test_a_group_added_later_is_reported():
     optimizer.step()
     with pytest.raises(ValueError, match="made for 1 parameter groups, now there are 2"):
         scheduler.step()
+
+
+@pytest.mark.parametrize("name", ["MultiplicativeLR", "LambdaLR", "CyclicLR"])
+def test_a_callable_object_is_part_of_the_state_and_a_function_is_not(name):
+    class Scale:
+        def __init__(self, q):
+            self.q = q
+
+        def __call__(self, x):
+            return self.q**x
+
+    def make(function):
+        o = optimizer_with(0.2)
+        if name == "CyclicLR":
+            return schedule.CyclicLR(o, 0.1, 0.3, 4, scale_fn=function)
+        return getattr(schedule, name)(o, function)
+
+    def next_rates(saved, loaded):
+        loaded.load_state_dict(copy.deepcopy(saved.state_dict()))
+        for scheduler in (saved, loaded):
+            scheduler.optimizer.step()
+            scheduler.step()
+        return saved.get_last_lr(), loaded.get_last_lr()
+
+    same = next_rates(make(Scale(0.5)), make(Scale(0.9)))
+    assert same[0] == same[1]
+    different = next_rates(make(lambda x: 0.5), make(lambda x: 0.25))
+    assert different[0] != different[1]
+
+
+def test_a_sequence_may_contain_a_chain():
+    o = optimizer_with(1.0)
+    warm = schedule.ChainedScheduler([schedule.ConstantLR(o, 0.5, 2), schedule.ExponentialLR(o, 0.5)])
+    late = schedule.ChainedScheduler([schedule.ConstantLR(o, 0.1, 2), schedule.ExponentialLR(o, 0.1)], o)
+    found = rates(schedule.SequentialLR(o, [warm, late], [3]), 6)
+    np.testing.assert_allclose(found, [0.5, 0.25, 0.25, 0.1, 0.01, 0.01])
+
+
+def test_a_sequence_may_begin_warm_restarts_late():
+    o = optimizer_with(1.0)
+    late = schedule.CosineAnnealingWarmRestarts(o, 2)
+    found = rates(schedule.SequentialLR(o, [schedule.ConstantLR(o, 0.25, 9), late], [3]), 7)
+    np.testing.assert_allclose(found, [0.25, 0.25, 0.25, 1, 0.5, 1, 0.5])
+
+
+def test_a_cycle_goes_on_from_an_epoch():
+    def cycle(o, **options):
+        return schedule.CyclicLR(o, 0.1, 0.7, 3, **options)
+
+    whole, o = rates(cycle(optimizer_with(0.3)), 12), optimizer_with(0.3)
+    o.param_groups[0]["initial_lr"] = 0.3
+    np.testing.assert_allclose(rates(cycle(o, last_epoch=4), 7)[1:], whole[6:])
+
+
+def test_bad_compositions_and_cycles_are_refused():
+    o, other = optimizer_with(0.1), optimizer_with(0.1)
+    one = schedule.ExponentialLR(o, 0.5)
+    plateau = schedule.ReduceLROnPlateau(o)
+    for make, error, message in [
+        (lambda: schedule.ChainedScheduler([]), ValueError, "schedulers is empty"),
+        (lambda: schedule.ChainedScheduler([one, 3]), TypeError, r"schedulers\[1\] must be .* got int"),
+        (lambda: schedule.SequentialLR(o, [one, plateau], [2]), TypeError, "got ReduceLROnPlateau"),
+        (lambda: schedule.ChainedScheduler([one], other), ValueError, r"schedulers\[0\] belongs to another"),
+        (lambda: schedule.SequentialLR(o, [one], [2]), ValueError, r"milestones=\[2\]: must be 0 epochs"),
+        (lambda: schedule.SequentialLR(o, [one] * 3, [4, 2]), ValueError, "must be 2 epochs in rising order"),
+        (lambda: schedule.ChainedScheduler([one]).step(3), NotImplementedError, "epoch=3"),
+        (lambda: schedule.SequentialLR(o, [one], []).step(3), NotImplementedError, "epoch=3"),
+        (
+            lambda: schedule.SequentialLR(o, [one], []).load_state_dict({"_schedulers": []}),
+            ValueError,
+            "0 schedulers were saved, here are 1",
+        ),
+        (lambda: schedule.ConstantLR(o, 0), ValueError, "factor=0: must be greater than 0 and at most 1"),
+        (lambda: schedule.PolynomialLR(o, 0), ValueError, "total_iters=0"),
+        (lambda: schedule.CyclicLR(o, 0.1, 1, mode="square"), ValueError, "mode='square': must be one of"),
+        (lambda: schedule.CyclicLR(o, 0.1, 1, scale_mode="epochs"), ValueError, "scale_mode='epochs'"),
+        (lambda: schedule.CyclicLR(o, 0.1, 1, 0), ValueError, "step_size_up=0: must be positive"),
+        (lambda: schedule.CyclicLR(o, 0.1, 1, 1, 0), ValueError, "step_size_down=0: must be positive"),
+        (lambda: schedule.CyclicLR(o, [0.1, 0.2], 1), ValueError, "base_lr: 2 values for 1 parameter groups"),
+        (
+            lambda: schedule.CyclicLR(optim.Adagrad([Tensor(np.ones(1))]), 0.1, 1),
+            ValueError,
+            "cycle_momentum=True: Adagrad has no momentum",
+        ),
+    ]:
+        with pytest.raises(error, match=message):
+            make()

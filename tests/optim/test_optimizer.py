@@ -130,12 +130,16 @@ def test_bad_parameters_are_refused(params, error, message):
         optim.SGD(params, lr=0.1)
 
 
-def test_a_tensor_can_have_one_place_only():
+def test_a_tensor_can_be_in_one_group_only_and_twice_in_it_is_a_warning():
     a, b, _ = parameters()
-    with pytest.raises(ValueError, match=r"params\[2\], of shape \(3, 4\), is given twice"):
-        optim.SGD([a, b, a])
+    with pytest.warns(UserWarning, match=r"params\[2\], of shape \(3, 4\), is given twice: .* twice"):
+        twice = optim.SGD([a, b, a], lr=0.5)
+    a.grad, before = Tensor(np.ones(a.shape)), a.array.copy()
+    twice.step()
+    np.testing.assert_allclose(a.array, before - 1)
+    assert twice.state_dict()["param_groups"][0]["params"] == [0, 1, 0]
     optimizer = optim.SGD([a])
-    with pytest.raises(ValueError, match="given twice"):
+    with pytest.raises(ValueError, match=r"params\[1\], of shape .* is given twice: another group has it"):
         optimizer.add_param_group({"params": [b, a]})
     assert len(optimizer.param_groups) == 1
 
@@ -579,3 +583,47 @@ def test_adamw_stays_decoupled_whatever_it_loads():
     adamw.load_state_dict(adam.state_dict())
     assert adamw.param_groups[0]["decoupled_weight_decay"] is True
     assert adamw.param_groups[0]["weight_decay"] == 0.1
+
+
+class Elsewhere:
+    """A tensor of another library, as PyTorch's is asked for its numbers."""
+
+    def __init__(self, array):
+        self.array_of_another = array
+
+    def detach(self):
+        return self
+
+    cpu = detach
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array_of_another
+
+
+def test_tensors_of_another_library_in_a_state_become_ours():
+    a, *_ = parameters()
+    optimizer = optim.Adam([a])
+    a.grad = Tensor(np.ones(a.shape))
+    optimizer.step()
+    saved = optimizer.state_dict()
+    wanted = saved["state"][0]["exp_avg"].array.copy()
+    saved["state"] = {0: {**saved["state"][0], "exp_avg": Elsewhere(wanted)}}
+    optimizer.load_state_dict(saved)
+    loaded = optimizer.state[a]["exp_avg"]
+    assert type(loaded) is Tensor
+    np.testing.assert_array_equal(loaded.array, wanted)
+    assert loaded.array is not wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"etas": 0.5}, TypeError, "etas=0.5: must be two numbers"),
+        ({"step_sizes": (1,)}, TypeError, r"step_sizes=\(1,\): must be two numbers"),
+        ({"etas": (1.0, 1.2)}, ValueError, r"etas\[0\]=1.0: must be greater than 0 and less than 1"),
+        ({"etas": (0.5, 1)}, ValueError, r"etas\[1\]=1: must be greater than 1"),
+    ],
+)
+def test_bad_options_of_rprop_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        optim.Rprop([Tensor(np.ones(1))], **options)

@@ -26,6 +26,14 @@ OPTIONS = {
     "RMSprop": {**common, "alpha": st.floats(0.1, 0.99), "eps": eps, "momentum": momentum, "centered": flag},
     "Adagrad": {**common, "eps": eps, "lr_decay": decay, "initial_accumulator_value": decay},
     "Adadelta": {**common, "rho": st.floats(0, 1), "eps": eps},
+    "Adamax": {**common, "betas": betas, "eps": eps},
+    "ASGD": {**common, "lambd": decay, "alpha": st.floats(0, 1), "t0": st.sampled_from([0, 2, 1e6])},
+    "Rprop": {
+        "lr": rate,
+        "maximize": flag,
+        "etas": st.tuples(st.floats(0.1, 0.9), st.floats(1.1, 2)),
+        "step_sizes": st.tuples(st.floats(1e-4, 1e-3), st.floats(0.01, 1)),
+    },
 }
 cases = st.sampled_from(sorted(OPTIONS)).flatmap(
     lambda name: st.tuples(st.just(name), st.fixed_dictionaries({}, optional=OPTIONS[name]))
@@ -126,6 +134,24 @@ def test_states_can_be_exchanged(case, seed):
     pair.compare()
 
 
+@settings(max_examples=60, deadline=None)
+@given(cases, st.integers(0, 2**32 - 1))
+def test_a_state_of_pytorch_is_taken_as_it_is(case, seed):
+    if not accepted(*case):
+        return
+    pair = Pair(*case, [(2, 3), (4,)], seed)
+    for _ in range(3):
+        pair.step()
+    pair.ours = [Tensor(q.detach().numpy().copy(), requires_grad=True) for q in pair.theirs]
+    pair.optimizers[0] = pair.make_ours()
+    pair.optimizers[0].load_state_dict(pair.optimizers[1].state_dict())
+    kept = [v for state in pair.optimizers[0].state.values() for v in state.values()]
+    assert not any(isinstance(v, torch.Tensor) for v in kept)
+    for _ in range(3):
+        pair.step()
+    pair.compare()
+
+
 @pytest.mark.parametrize("name", [*OPTIONS, "LBFGS"])
 def test_signature_is_pytorchs(name):
     import inspect
@@ -148,7 +174,96 @@ def test_signature_of_a_scheduler_is_pytorchs(name):
     assert signature(optim) == signature(torch.optim)
 
 
+def composed(library, o, names, milestones):
+    """A chain of schedules, or with `milestones` a sequence of them."""
+    s = library.lr_scheduler
+    make = {
+        "constant": lambda: s.ConstantLR(o, 0.5, 3),
+        "linear": lambda: s.LinearLR(o, 0.25, 1.0, 4),
+        "polynomial": lambda: s.PolynomialLR(o, 20, 2.0),
+        "exponential": lambda: s.ExponentialLR(o, 0.9),
+        "steps": lambda: s.StepLR(o, 2, 0.5),
+        "milestones": lambda: s.MultiStepLR(o, [1, 3], 0.5),
+        "cosine": lambda: s.CosineAnnealingLR(o, 9),
+        "lambda": lambda: s.LambdaLR(o, lambda e: 1 / (1 + e)),
+        "restarts": lambda: s.CosineAnnealingWarmRestarts(o, 2, 2),
+    }
+    if milestones is None:
+        return s.ChainedScheduler([make[name]() for name in names])
+    return s.SequentialLR(o, [make[name]() for name in names], milestones)
+
+
+KINDS = [
+    "constant",
+    "linear",
+    "polynomial",
+    "exponential",
+    "steps",
+    "milestones",
+    "cosine",
+    "lambda",
+    "restarts",
+]
+chains = st.lists(st.sampled_from(KINDS[:6]), min_size=1, max_size=4).map(lambda names: (names, None))
+sequences = st.lists(st.sampled_from(KINDS), min_size=1, max_size=4).flatmap(
+    lambda names: st.tuples(
+        st.just(names),
+        st.sets(st.integers(1, 15), min_size=len(names) - 1, max_size=len(names) - 1).map(sorted),
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(chains | sequences, flag)
+@pytest.mark.filterwarnings("ignore:The epoch parameter:UserWarning")
+def test_schedules_of_schedules_are_pytorchs(case, resumed):
+    runs = []
+    for library, parameter in ((optim, Tensor(np.ones(1))), (torch.optim, torch.ones(1))):
+        optimizer = library.SGD([parameter], lr=0.3)
+        scheduler, rates = composed(library, optimizer, *case), []
+        for epoch in range(20):
+            rates.append([optimizer.param_groups[0]["lr"], scheduler.get_last_lr()[0]])
+            if resumed and epoch == 9 and library is optim:
+                states = copy.deepcopy([optimizer.state_dict(), scheduler.state_dict()])
+                optimizer = optim.SGD([parameter], lr=0.3)
+                scheduler = composed(optim, optimizer, *case)
+                optimizer.load_state_dict(states[0])
+                scheduler.load_state_dict(states[1])
+            optimizer.step()
+            scheduler.step()
+        runs.append(np.array(rates))
+    np.testing.assert_allclose(*runs, rtol=1e-10, atol=1e-14)
+
+
 schedules = st.one_of(
+    st.tuples(
+        st.just("ConstantLR"),
+        st.fixed_dictionaries({"factor": st.floats(0.1, 1), "total_iters": st.integers(1, 25)}),
+    ),
+    st.tuples(
+        st.just("PolynomialLR"),
+        st.fixed_dictionaries({"total_iters": st.integers(1, 25), "power": st.floats(0.2, 3)}),
+    ),
+    st.tuples(
+        st.just("MultiplicativeLR"),
+        st.floats(0.5, 1.1).map(lambda q: {"lr_lambda": lambda e: q ** (e % 3)}),
+    ),
+    st.tuples(
+        st.just("CyclicLR"),
+        st.fixed_dictionaries(
+            {
+                "base_lr": st.floats(0.001, 0.1),
+                "max_lr": st.floats(0.1, 1),
+                "step_size_up": st.integers(1, 7),
+                "step_size_down": st.none() | st.integers(1, 7),
+                "mode": st.sampled_from(["triangular", "triangular2", "exp_range"]),
+                "gamma": st.floats(0.8, 1),
+                "scale_fn": st.none() | st.just(lambda x: 1 / (1 + x)),
+                "scale_mode": st.sampled_from(["cycle", "iterations"]),
+                "cycle_momentum": flag,
+            }
+        ),
+    ),
     st.tuples(
         st.just("StepLR"),
         st.fixed_dictionaries({"step_size": st.integers(1, 6), "gamma": st.floats(0.1, 1.2)}),

@@ -36,6 +36,12 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "RMSprop": [{}, *combinations(alpha=[0.9], momentum=[0, 0.8], centered=[False, True], **FLAGS)],
     "Adagrad": [{}, *combinations(lr=[0.1], lr_decay=[0, 0.05], initial_accumulator_value=[0, 0.5], **FLAGS)],
     "Adadelta": [{}, *combinations(lr=[0.5], rho=[0.8], eps=[1e-4], **FLAGS)],
+    "Adamax": [{}, *combinations(**ADAM, **FLAGS)],
+    "ASGD": [{}, *combinations(lr=[0.1], lambd=[0.02], alpha=[0.5], t0=[4, 100], **FLAGS)],
+    "Rprop": [
+        {},
+        *combinations(lr=[0.1], etas=[(0.3, 1.5)], step_sizes=[(0.02, 0.4)], maximize=[False, True]),
+    ],
 }
 
 
@@ -137,6 +143,7 @@ def lbfgs_run(
 ONE_CYCLE = combinations(
     max_lr=[[0.1, 0.4]], total_steps=[25], anneal_strategy=["cos", "linear"], three_phase=[False, True]
 )
+CYCLE = {"base_lr": [0.01, 0.02], "max_lr": [0.1, 0.3], "step_size_up": 4}
 METRICS = [5, 4, 4.1, 3.9999, 3.9999, 3.9999, 2, 2, 2.5, 2, 1.999, 2, 2, 2, 2, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
 FRACTIONS = [0.25, 0.5, 0.75, 1, 1.5, 2.5, 3, 4.5, 8, 9.25, 20.5, 21, 3.5]
 MOMENTUM = ("SGD", {"lr": 0.2, "momentum": 0.9})
@@ -171,6 +178,13 @@ SCHEDULES: list[tuple[str, dict[str, Any], tuple[str, dict[str, Any]], list[Any]
         MOMENTUM,
         METRICS,
     ),
+    ("ConstantLR", {}, MOMENTUM, []),
+    ("ConstantLR", {"factor": 0.2, "total_iters": 7}, MOMENTUM, []),
+    ("PolynomialLR", {}, MOMENTUM, []),
+    ("PolynomialLR", {"total_iters": 12, "power": 2.5}, MOMENTUM, []),
+    *[("CyclicLR", CYCLE | {"mode": mode}, MOMENTUM, []) for mode in ("triangular", "triangular2")],
+    ("CyclicLR", CYCLE | {"mode": "exp_range", "gamma": 0.9, "step_size_down": 6}, ("Adam", {}), []),
+    ("CyclicLR", CYCLE | {"cycle_momentum": False}, ("Adagrad", {}), []),
 ]
 
 

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -70,11 +71,11 @@ def test_a_disk_that_fills_up_leaves_the_old_file(path: Path, monkeypatch: pytes
 
 def test_what_cannot_be_saved_is_found_before_anything_is_written(path: Path) -> None:
     with pytest.raises(TypeError, match=r"obj\['net'\]"):
-        save({"weights": np.zeros(1000), "net": object()}, path)
+        save({"weights": np.zeros(1000), "net": lambda: None}, path)
     assert_untouched(path)
     buffer = io.BytesIO()
     with pytest.raises(TypeError):
-        save({"weights": np.zeros(1000), "net": object()}, buffer)
+        save({"weights": np.zeros(1000), "net": lambda: None}, buffer)
     assert buffer.getvalue() == b""
 
 
@@ -89,7 +90,7 @@ for n in range(10**9):
 
 
 @posix
-def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path: Path) -> None:
+def test_a_process_killed_while_it_saves_leaves_a_whole_file_and_one_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
     for delay in (0.0, 0.01, 0.023, 0.05):
         child = subprocess.Popen([sys.executable, "-c", ENDLESS_SAVES, str(path)], stdout=subprocess.PIPE)
@@ -100,6 +101,131 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(tmp_path: Path) -> 
             child.send_signal(signal.SIGKILL)
         loaded = load(path)
         assert (loaded["a"] == loaded["n"]).all()
+        assert set(os.listdir(tmp_path)) <= {"checkpoint", ".checkpoint.saving"}
+    save("new", path)
+    assert_only(path, "new")
+
+
+def assert_only(path: Path, content: Any) -> None:
+    assert load(path) == content
+    assert os.listdir(path.parent) == [path.name]
+
+
+@posix
+def test_nobody_else_can_read_a_file_before_it_is_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.chmod(0o664)
+    seen = []
+    real = os.fsync
+
+    def watch(descriptor: int) -> None:
+        seen.append(os.fstat(descriptor).st_mode & 0o777)
+        real(descriptor)
+
+    left = path.with_name(".checkpoint.saving")
+    left.write_bytes(b"left by a save that was killed" * 1000)
+    left.chmod(0o666)
+    monkeypatch.setattr(files.os, "fsync", watch)
+    save("new", path)
+    assert seen[0] == 0o600
+    assert path.stat().st_mode & 0o777 == 0o664
+    assert_only(path, "new")
+
+
+@posix
+def test_the_directory_is_on_the_disk_before_save_returns(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(files.os, "replace", lambda *names: (order.append("replace"), replace(*names)))
+    monkeypatch.setattr(
+        files.os, "fsync", lambda fd: (order.append("directory" if is_directory(fd) else "file"), fsync(fd))
+    )
+    save("new", path)
+    assert order == ["file", "replace", "directory"]
+
+
+def is_directory(descriptor: int) -> bool:
+    return stat.S_ISDIR(os.fstat(descriptor).st_mode)
+
+
+@posix
+def test_a_directory_that_cannot_be_synced_is_no_reason_to_fail(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(descriptor: int) -> None:
+        if is_directory(descriptor):
+            raise OSError(errno.EINVAL, "not here")
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    save("new", path)
+    assert_only(path, "new")
+
+
+@posix
+def test_saves_of_one_target_wait_for_each_other(path: Path) -> None:
+    threads = [threading.Thread(target=save, args=([n] * 5000, path)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    numbers = load(path)
+    assert len(numbers) == 5000 and len(set(numbers)) == 1
+    assert os.listdir(path.parent) == [path.name]
+
+
+@posix
+def test_a_file_in_the_way_is_neither_followed_nor_overwritten(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"precious")
+    temporary = path.with_name(".checkpoint.saving")
+    temporary.hardlink_to(other)
+    with pytest.raises(FileExistsError, match=r"'.*\.checkpoint\.saving', which saving needs, .* remove it"):
+        save("new", path)
+    temporary.unlink()
+    os.mkfifo(temporary)
+    with pytest.raises(FileExistsError, match="remove it"):
+        save("new", path)
+    temporary.unlink()
+    temporary.symlink_to(other)
+    with pytest.raises(FileExistsError, match="remove it"):
+        save("new", path)
+    assert other.read_bytes() == b"precious" and load(path) == "old"
+
+
+@posix
+def test_without_locks_every_save_has_a_name_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    save("new", path)
+    assert load(path) == "new"
+    assert set(os.listdir(path.parent)) <= {path.name, ".checkpoint.saving"}
+
+
+@posix
+def test_a_save_that_is_interrupted_while_it_waits_leaves_nothing_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def flock(descriptor: int, _: int) -> None:
+        opened.append(descriptor)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with pytest.raises(KeyboardInterrupt):
+        save("new", path)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+    assert load(path) == "old"
+
+
+def test_long_names_have_shorter_temporary_ones(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 250)
+    save("new", path)
+    assert_only(path, "new")
 
 
 def test_a_reader_never_sees_half_a_file(path: Path) -> None:

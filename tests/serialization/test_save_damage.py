@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from tinygrad_rnn.nn.parameter import Parameter
 from tinygrad_rnn.serialization import LoadError, load, save
+from tinygrad_rnn.serialization.archive import members
+from tinygrad_rnn.serialization.npy import header_of
 from tinygrad_rnn.tensor import Tensor
 
 
@@ -90,7 +92,9 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            info = zipfile.ZipInfo(name)  # of no particular time
+            info.compress_type = compression
+            archive.writestr(info, data)
     return buffer.getvalue()
 
 
@@ -123,9 +127,47 @@ def test_a_foreign_file_is_named_for_what_it_is(data: bytes, reason: str, tmp_pa
     assert isinstance(caught.value, ValueError)
 
 
+FOREIGN = [
+    (
+        "w.safetensors",
+        (2).to_bytes(8, "little") + b"{}",
+        r"a safetensors file: safetensors\.numpy\.load_file",
+    ),
+    ("w", (8).to_bytes(8, "little") + b'{"a":{}}' + bytes(9), "safetensors"),
+    ("w.npz", npz(), r"numpy\.load reads it"),
+    ("w", npz(), r"numpy\.load reads it"),
+    ("w.npy", b"\x93NUMPY\x01\x00", r"numpy\.load reads it"),
+    (
+        "w.pt",
+        b"data",
+        r"its name is that of a PyTorch checkpoint: where PyTorch is installed, torch\.load",
+    ),
+    ("w.pth", zipped({"archive/data.pkl": b""}), r"PyTorch checkpoint, .*torch\.load reads it"),
+    ("w.keras", zipped({"config.json": b"", "model.weights.h5": b""}), r"a Keras model: keras\.saving"),
+    ("w.H5", b"\x89HDF\r\n\x1a\n", r"an HDF5 file: .*h5py\.File"),
+    ("w.onnx", b"\x08\x09\x12\x07pytorch", r"an ONNX model: onnx\.load"),
+    ("w.onnx", zipped({"a": b""}), r"one that save wrote: its name is that of an ONNX model"),
+    ("w.txt", zipped({"a": b""}), r"not one that save wrote$"),
+    ("w.txt", b"a note", r"not a file that save wrote$"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "reader"), FOREIGN, ids=range(len(FOREIGN)))
+def test_a_file_of_another_library_names_what_reads_it(
+    name: str, data: bytes, reader: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(LoadError, match=reader) as caught:
+        load(tmp_path / name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+STRUCTURE = {"format": "tinygrad_rnn", "version": 1, "arrays": 0, "root": 1, "objects": []}
+
+
 def forged(compression: int = zipfile.ZIP_STORED, **changes: Any) -> bytes:
     """A file with good checksums and a structure that `save` would not write."""
-    structure = {"format": "tinygrad_rnn", "version": 1, "arrays": 0, "root": 1, "objects": []} | changes
+    structure = STRUCTURE | changes
     return zipped({"structure.json": json.dumps(structure).encode()}, compression)
 
 
@@ -171,6 +213,32 @@ def test_a_newer_format_says_which_versions() -> None:
         load(io.BytesIO(forged(version=2)))
 
 
+def test_members_of_more_than_four_gigabytes_are_written_and_read_in_zip64() -> None:
+    def wide(name: str, *extra: str) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for member in (name, *extra):
+                with archive.open(zipfile.ZipInfo(member), "w", force_zip64=True) as file:
+                    file.write(json.dumps(STRUCTURE | {"root": 7}).encode())
+        return buffer.getvalue()
+
+    data = wide("structure.json")
+    assert load(io.BytesIO(data)) == 7
+    sizes = b"\xff" * 8  # as they stand where 32 bits are too few
+    at = data.index(b"\x0e\x00\x14\x00structure.json") - 8
+    assert load(io.BytesIO(data[:at] + sizes + data[at + 8 :])) == 7
+    twice = wide("structure.json", "structure.jsox").replace(b"jsox", b"json")
+    for broken in (twice, wide("structure.json", "arrays/1.npy")):
+        assert outcome(broken) is None
+
+
+def test_an_archive_of_more_than_65535_members_is_read() -> None:
+    data = zipped(dict.fromkeys(map(str, range(65_536)), b""))
+    assert len(members(data)) == 65_536
+    with pytest.raises(LoadError, match="something is missing"):
+        members(data[:-30] + data[-22:])
+
+
 def test_members_that_the_structure_does_not_know_are_damage() -> None:
     structure = {"format": "tinygrad_rnn", "version": 1, "arrays": 0, "root": 1, "objects": []}
     data = zipped({"structure.json": json.dumps(structure).encode(), "arrays/0.npy": b""})
@@ -186,7 +254,7 @@ def test_an_array_of_objects_is_refused_before_it_is_built() -> None:
     np.lib.format.write_array(member, np.array([print], dtype=object), allow_pickle=True)
     structure = {"format": "tinygrad_rnn", "version": 1, "arrays": 1, "root": 0, "objects": [["array", 0]]}
     data = zipped({"structure.json": json.dumps(structure).encode(), "arrays/0.npy": member.getvalue()})
-    with pytest.raises(LoadError, match="Object arrays cannot be loaded"):
+    with pytest.raises(LoadError, match="a dtype that save does not write"):
         load(io.BytesIO(data))
 
 
@@ -200,6 +268,12 @@ def test_an_array_that_claims_more_than_it_has_is_refused() -> None:
         structure = {"format": "tinygrad_rnn", "version": 1, "arrays": 1, "root": 0, "objects": []}
         data = zipped({"structure.json": json.dumps(structure).encode(), "arrays/0.npy": member.getvalue()})
         assert outcome(data) is None
+
+
+@pytest.mark.parametrize("shape", ["(2, 3)", "(2,  3)", "( 2, 3)", "(2, 3, )"])
+def test_a_header_is_read_as_python_reads_it(shape: str) -> None:
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}   \n"
+    assert header_of(text) == ("<f8", False, (2, 3))
 
 
 def test_what_cannot_be_opened_is_an_error_of_the_system(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tinygrad_rnn.device import device
 from tinygrad_rnn.nn import LSTM
 from tinygrad_rnn.nn.parameter import Parameter
 from tinygrad_rnn.serialization import load, save
+from tinygrad_rnn.serialization.structure import describe
 from tinygrad_rnn.tensor import Tensor
 
 
@@ -190,6 +191,11 @@ class Model:
         return {}
 
 
+class Local:
+    def __reduce__(self) -> Any:
+        raise ValueError("never")
+
+
 class Own(list):  # type: ignore[type-arg]
     pass
 
@@ -210,8 +216,16 @@ class Own(list):  # type: ignore[type-arg]
         ({Model(): 1}, "cannot be saved"),
     ],
 )
-def test_what_has_no_place_in_a_file_is_refused_with_what_to_save_instead(obj: Any, message: str) -> None:
+def test_what_is_no_plain_data_is_named_with_what_to_save_instead(obj: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
+        describe(obj)
+
+
+@pytest.mark.parametrize("obj", [{"net": [0, lambda: None]}, {"net": [0, Local()]}])
+def test_what_cannot_be_pickled_either_says_where_it_is(obj: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"^save: obj\['net'\]\[1\], a .*; it cannot be pickled either \(.*\)$"
+    ):
         save(obj, io.BytesIO())
 
 
@@ -253,4 +267,4 @@ def test_the_state_of_an_lstm_comes_back_as_a_plain_pair():
 
 def test_other_named_tuples_are_refused():
     with pytest.raises(TypeError, match=r"obj\['best'\], a Extremes, .* plain tuple"):
-        there_and_back({"best": Tensor(np.ones(2)).max(0)})
+        describe({"best": Tensor(np.ones(2)).max(0)})

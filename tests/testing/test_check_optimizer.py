@@ -30,6 +30,31 @@ def adamw(parameter, gradient, state, lr=1e-3, weight_decay=1e-2):
     return adam(parameter * (1 - lr * weight_decay), gradient, state, lr)
 
 
+def adamax(parameter, gradient, state, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    gradient = gradient + weight_decay * parameter
+    t, m, u = state.get("tmu", (0, 0.0, 0.0))
+    t, m = t + 1, betas[0] * m + (1 - betas[0]) * gradient
+    u = np.maximum(betas[1] * u, np.abs(gradient) + eps)
+    state["tmu"] = t, m, u
+    return parameter - lr / (1 - betas[0] ** t) * m / u
+
+
+def asgd(parameter, gradient, state, lr=1e-2, lambd=1e-4, alpha=0.75, weight_decay=0.0):
+    gradient = gradient + weight_decay * parameter
+    state["t"] = t = state.get("t", 0) + 1
+    eta = lr / (1 + lambd * lr * (t - 1)) ** alpha
+    return (1 - lambd * eta) * parameter - eta * gradient
+
+
+def rprop(parameter, gradient, state, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50)):
+    before, delta = state.get("last", (0 * gradient, lr + 0 * gradient))
+    agreement = gradient * before
+    delta = np.clip(delta * np.select([agreement > 0, agreement < 0], [etas[1], etas[0]], 1), *step_sizes)
+    gradient = np.where(agreement < 0, 0, gradient)
+    state["last"] = gradient, delta
+    return parameter - np.sign(gradient) * delta
+
+
 class Uncorrected(optim.Optimizer):
     """Adam without the correction of its means."""
 
@@ -59,6 +84,12 @@ class DropsDecay(optim.SGD):
 @pytest.mark.parametrize(
     ("make", "reference", "options"),
     [
+        (optim.Adamax, adamax, {"lr": 0.05}),
+        (optim.Adamax, adamax, {"lr": 0.05, "betas": (0.5, 0.7), "weight_decay": 0.1}),
+        (optim.ASGD, asgd, {"lr": 0.05, "weight_decay": 0.1}),
+        (optim.ASGD, asgd, {"lr": 0.05, "lambd": 0.5, "alpha": 0.9}),
+        (optim.Rprop, rprop, {"lr": 0.01}),
+        (optim.Rprop, rprop, {"lr": 0.02, "etas": (0.3, 1.5), "step_sizes": (1e-3, 0.05)}),
         (optim.SGD, sgd, {"lr": 0.05}),
         (optim.SGD, sgd, {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.1}),
         (optim.SGD, sgd, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),

@@ -79,6 +79,8 @@ class RemovableHandle:
 
     def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
         self.hooks, self.id = hooks, tick()
+        while self.id in hooks:  # unpickled from another process, which counted as this one does
+            self.id = tick()
         hooks[self.id] = hook
 
     def remove(self) -> None:

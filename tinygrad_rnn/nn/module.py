@@ -287,12 +287,6 @@ class Module(Registry, Hooked):
         vars(twin).update({k: copy.deepcopy(v, memo) for k, v in vars(self).items()})
         return twin
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        what = type(self).__name__
-        raise TypeError(
-            f"{what} cannot be pickled: save its state_dict(), and load_state_dict() that into a new one"
-        )
-
 
 def _path(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name

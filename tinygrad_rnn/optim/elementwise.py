@@ -52,7 +52,7 @@ class Elementwise(Optimizer):
         g ← g + λ θ               the gradient of ½ λ θ² is added to the objective's
         θ ← (1 - lr λ) θ          decoupled (see AdamW)
         """
-        decay, maximize = group["weight_decay"], group["maximize"]
+        decay, maximize = group.get("weight_decay", 0), group["maximize"]
         if decay and group.get("decoupled_weight_decay"):
             theta *= 1 - float(group["lr"]) * decay
             decay = 0

@@ -12,6 +12,7 @@ so that a state dict means the same in both libraries.
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -87,7 +88,9 @@ class Optimizer:
 
         Its tensors are the optimizer's own: save or `deepcopy` them before the next step.
         """
-        number: dict[Any, Any] = {p: i for i, p in enumerate(self._parameters())}
+        number: dict[Any, Any] = {}
+        for i, p in enumerate(self._parameters()):
+            number.setdefault(p, i)
         groups = [{**group, "params": [number[p] for p in group["params"]]} for group in self.param_groups]
         state = {number.get(p, p): entries for p, entries in self.state.items() if entries}
         return {"state": state, "param_groups": groups}
@@ -189,20 +192,27 @@ def unzip_names(params: Any) -> tuple[list[Any], list[str]]:
 
 
 def check_parameters(tensors: list[Any], held: list[Tensor]) -> None:
-    """Raise unless all are tensors and leaves, and none comes twice or is already `held`."""
-    seen = {id(p) for p in held}
+    """Raise unless all are tensors and leaves, and none is already `held`; warn if one comes twice."""
+    elsewhere, seen = {id(p) for p in held}, set()
     for i, p in enumerate(tensors):
         if not isinstance(p, Tensor):
             raise TypeError(f"params[{i}]: an optimizer needs tensors, got {type(p).__name__}")
         if not p.is_leaf:
             raise ValueError(f"params[{i}]: not a leaf, an operation made it; optimize what it was made from")
+        if id(p) in elsewhere:
+            raise ValueError(
+                f"params[{i}], of shape {tuple(p.shape)}, is given twice: another group has it already"
+            )
         if id(p) in seen:
-            raise ValueError(f"params[{i}], of shape {tuple(p.shape)}, is given twice; it can have one place")
+            message = f"params[{i}], of shape {tuple(p.shape)}, is given twice: each step updates it twice"
+            warnings.warn(message, UserWarning, stacklevel=4)
         seen.add(id(p))
 
 
 def restored(value: Any, dtype: np.dtype[Any]) -> Any:
-    """A copy of a value of a state dict, its arrays as tensors of `dtype`."""
+    """Return a copy of a value of a state dict, its arrays and PyTorch's tensors as tensors of `dtype`."""
+    if not isinstance(value, Tensor) and callable(getattr(value, "detach", None)):
+        value = np.asarray(value.detach().cpu())
     if isinstance(value, (Tensor, np.ndarray)):
         array = value.array if isinstance(value, Tensor) else value
         return Tensor(array.astype(dtype))

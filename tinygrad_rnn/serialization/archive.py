@@ -1,41 +1,58 @@
-"""The file: an uncompressed zip of one JSON text and one `.npy` member for each array.
+"""The file: an uncompressed zip of one JSON text and one `.npy` member for each array, or of one pickle.
 
     structure.json      {"format": "tinygrad_rnn", "version": 1, "arrays": 2, …}
     arrays/0.npy        NEP 1 (https://numpy.org/neps/nep-0001-npy-format.html), never with a pickle
     arrays/1.npy
 
-Zip keeps a CRC-32 of each member. Because its readers are lenient about what surrounds the members,
-`unpack` also insists that the archive begins and ends with the file and holds these members only.
+    object.pkl          alone in its archive: an object that is not plain data (see pickled.py)
+
+Zip keeps a CRC-32 of each member. Its readers are lenient, and slow for a directory of a million entries, so
+`members` reads the archive from its start, as `save` lays it out: member after member without a gap, the
+directory, the end. Sizes are compared with what is there before anything is allocated.
 """
 
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from io import BytesIO
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from numpy.lib import format as npy
-from numpy.typing import NDArray
+
+from ..tensor import Array
+from .errors import LoadError, brief, damaged
+from .foreign import refuse_foreign
+from .limits import parsed
+from .npy import read_array
 
 FORMAT, VERSION = "tinygrad_rnn", 1
-STRUCTURE = "structure.json"
-FIRST, LAST, LAST_SIZE = b"PK\x03\x04", b"PK\x05\x06", 22  # zip's first and last record
+STRUCTURE, PICKLE = "structure.json", "object.pkl"
 
-Array = NDArray[Any]
-
-
-class LoadError(ValueError):
-    """The file is not one that `save` wrote, or not any more."""
+# APPNOTE.TXT 4.3.7, 4.3.16 and 4.5.3 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT)
+MEMBER = struct.Struct("<4s2xHH4xLLLHH")  # signature, flags, method, CRC-32, sizes, lengths of name and more
+END = struct.Struct("<4s6xHLLH")  # signature, entries, size and offset of the directory, length of a comment
+FIRST, LAST = b"PK\x03\x04", b"PK\x05\x06"
+ZIP64 = struct.Struct("<4xQQ")
+ZIP64_END = 76  # bytes of the two records before the end of an archive beyond 4 GB or 65,535 members
+MOST16, MOST32 = 0xFFFF, 0xFFFFFFFF
 
 
 def member(i: int) -> str:
-    """The name of array `i` in the archive."""
+    """Return the name of array `i` in the archive."""
     return f"arrays/{i}.npy"
 
 
+# --- writing
+
+
 def pack(structure: dict[str, Any], arrays: list[Array]) -> bytes:
-    """The file of a structure (anything JSON can hold) and its arrays. Equal content gives equal bytes."""
+    """Return the file of a structure (anything JSON can hold) and its arrays.
+
+    Equal content gives equal bytes.
+    """
     head = {"format": FORMAT, "version": VERSION, "arrays": len(arrays)}
     whole = BytesIO()
     with ZipFile(whole, "w", ZIP_STORED) as archive:
@@ -47,53 +64,71 @@ def pack(structure: dict[str, Any], arrays: list[Array]) -> bytes:
     return whole.getvalue()
 
 
-def unpack(data: bytes) -> tuple[dict[str, Any], list[Array]]:
-    """The structure and the arrays of a file. `LoadError` where the reason is known, else any exception."""
-    refuse_foreign(data)
-    with ZipFile(BytesIO(data)) as archive:
-        infos = archive.infolist()
-        names = [info.filename for info in infos]
-        if STRUCTURE not in names:
-            raise LoadError(foreign_zip(names))
-        if infos[0].header_offset != 0 or any(info.compress_type != ZIP_STORED for info in infos):
-            raise LoadError("the file is damaged (it is not laid out as save does)")
-        structure = json.loads(archive.read(STRUCTURE))
-        if structure["format"] != FORMAT:
-            raise LoadError(f"its format is {structure['format']!r}, not {FORMAT!r}")
-        if structure["version"] != VERSION:
-            raise LoadError(f"its format version is {structure['version']!r}, this release reads {VERSION}")
-        expected = [member(i) for i in range(structure["arrays"])]
-        if names != [STRUCTURE, *expected]:
-            raise LoadError("the file is damaged (arrays are missing, or there are others)")
-        return structure, [read_array(archive.read(name)) for name in expected]
+def pack_pickle(content: bytes) -> bytes:
+    """Return the file of a pickle."""
+    whole = BytesIO()
+    with ZipFile(whole, "w", ZIP_STORED) as archive:
+        archive.writestr(ZipInfo(PICKLE), content)
+    return whole.getvalue()
 
 
-def read_array(content: bytes) -> Array:
-    """The array of one `.npy` member."""
-    stream = BytesIO(content)
-    array: Array = npy.read_array(stream, allow_pickle=False)
-    if stream.read(1):
-        raise LoadError("the file is damaged (an array is longer than its shape says)")
-    return array
+# --- reading
 
 
-def refuse_foreign(data: bytes) -> None:
-    """Say what a file is that does not begin or end as a zip archive does."""
-    if not data:
-        raise LoadError("the file is empty, or was read to its end already (seek(0) rewinds it)")
-    if data.startswith(b"\x80"):
-        raise LoadError("this is a pickle (as old PyTorch checkpoints are), which could run any program")
-    if not data.startswith(FIRST):
-        raise LoadError("this is not a file that save wrote")
-    if not data[-LAST_SIZE:].startswith(LAST):
-        raise LoadError("the file is damaged (its end is missing, or something follows it)")
+def unpack(data: bytes, name: str) -> tuple[dict[str, Any], list[Array]] | memoryview:
+    """Return the structure and the arrays of a file, or its pickle, which has not been run.
+
+    `name` is the file's name, which tells formats apart. Raises `LoadError` where the reason is known, else
+    any exception.
+    """
+    refuse_foreign(data, name, (STRUCTURE, PICKLE))
+    found = members(data)
+    if list(found) == [PICKLE]:
+        return found[PICKLE]
+    structure = parsed(bytes(found[STRUCTURE]))
+    if structure.get("format") != FORMAT:
+        raise LoadError(f"its format is {brief(repr(structure.get('format')))}, not {FORMAT!r}")
+    if structure.get("version") != VERSION:
+        version = brief(repr(structure.get("version")))
+        raise LoadError(f"its format version is {version}, this release reads {VERSION}")
+    if structure.keys() != {"format", "version", "arrays", "root", "objects"}:
+        raise damaged("its structure has other parts than those that save writes")
+    count = len(found) - 1
+    if type(structure["arrays"]) is not int or structure["arrays"] != count:
+        raise damaged(f"it has {count} arrays, but speaks of {brief(structure['arrays'])}")
+    if list(found) != [STRUCTURE, *(member(i) for i in range(count))]:
+        raise damaged("its members have other names than those that save gives")
+    return structure, [read_array(found[member(i)]) for i in range(count)]
 
 
-def foreign_zip(names: list[str]) -> str:
-    """Say what a zip archive is that has no structure."""
-    if any(name.endswith("data.pkl") for name in names):
-        return (
-            "this is a PyTorch checkpoint, which is a pickle in a zip. Where PyTorch is installed, load it "
-            "there and save {name: tensor.numpy()} of its state_dict() with tinygrad_rnn.save"
-        )
-    return f"this is a zip archive, but not one that save wrote (no {STRUCTURE})"
+def members(data: bytes) -> dict[str, memoryview]:
+    """Return the members by name, in their order; all of `data` is accounted for."""
+    found: dict[str, memoryview] = {}
+    at = 0
+    while data.startswith(FIRST, at):
+        _, flags, method, crc, packed, size, name_length, more_length = MEMBER.unpack_from(data, at)
+        more = at + MEMBER.size + name_length
+        start = more + more_length
+        if size == MOST32:
+            size, packed = ZIP64.unpack_from(data, more)
+        name = data[more - name_length : more].decode("ascii")
+        content = memoryview(data)[start : start + size]
+        if flags or method != ZIP_STORED or packed != size or name in found:
+            raise damaged("it is not laid out as save does")
+        if len(content) != size or zlib.crc32(content) != crc:
+            raise damaged(f"{name} has another checksum than when it was saved")
+        found[name] = content
+        at = start + size
+    check_end(data, at, len(found))
+    return found
+
+
+def check_end(data: bytes, at: int, count: int) -> None:
+    """Raise unless the directory of `count` members begins `at` and ends with the file."""
+    _, entries, size, offset, comment = END.unpack_from(data, len(data) - END.size)
+    between = len(data) - END.size - size - at
+    if (entries, offset, comment) != (min(count, MOST16), min(at, MOST32), 0) or between not in (
+        0,
+        ZIP64_END,
+    ):
+        raise damaged("something is missing, or stands between its parts")

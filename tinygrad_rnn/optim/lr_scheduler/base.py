@@ -30,10 +30,18 @@ class LRScheduler:
                 )
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
+        self._first_step()
+
+    def _first_step(self) -> None:
         self._step_count = 0
         self._is_initial = True
         self.step()
         self._is_initial = False
+
+    def _start(self) -> None:
+        """Begin at epoch 0, from the groups' present rates; see SequentialLR."""
+        self.last_epoch = -1
+        self._first_step()
 
     def get_lr(self) -> list[float]:
         """The rates of the groups for `last_epoch`; `step` calls it. Use `get_last_lr()` to look."""

@@ -12,8 +12,8 @@ from .base import LRScheduler, per_group
 Factor = Callable[[int], float]
 
 
-class LambdaLR(LRScheduler):
-    """lr = lr₀ · λ(e), with one function `lr_lambda` for all groups, or a list of one for each.
+class Functions(LRScheduler):
+    """A schedule by functions of the epoch: one, `lr_lambda`, for all groups, or a list of one for each.
 
     Functions are not part of the state dict; of a callable object it has the attributes.
     """
@@ -21,11 +21,6 @@ class LambdaLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, lr_lambda: Factor | list[Factor], last_epoch: int = -1) -> None:
         self.lr_lambdas: list[Any] = per_group("lr_lambda", lr_lambda, optimizer)
         super().__init__(optimizer, last_epoch)
-
-    def get_lr(self) -> list[float]:
-        return [
-            lr * factor(self.last_epoch) for lr, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
-        ]
 
     def state_dict(self) -> dict[str, Any]:
         attributes = [getattr(f, "__dict__", None) for f in self.lr_lambdas]
@@ -39,6 +34,28 @@ class LambdaLR(LRScheduler):
         for function, attributes in zip(functions, state_dict["lr_lambdas"], strict=True):
             if attributes is not None:
                 function.__dict__.update(attributes)
+
+
+class LambdaLR(Functions):
+    """lr = lr₀ · λ(e), with one function `lr_lambda` for all groups, or a list of one for each.
+
+    Functions are not part of the state dict; of a callable object it has the attributes.
+    """
+
+    def get_lr(self) -> list[float]:
+        return [
+            lr * factor(self.last_epoch) for lr, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
+        ]
+
+
+class MultiplicativeLR(Functions):
+    """lr ← λ(e) lr, every epoch from the first on; `lr_lambda` as for `LambdaLR`."""
+
+    def get_lr(self) -> list[float]:
+        if self._is_initial:
+            return self._present()
+        e = self.last_epoch
+        return [lr * factor(e) for lr, factor in zip(self._present(), self.lr_lambdas, strict=True)]
 
 
 class StepLR(LRScheduler):
@@ -104,3 +121,41 @@ class ExponentialLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         return self._present() if self._is_initial else [lr * self.gamma for lr in self._present()]
+
+
+class ConstantLR(LRScheduler):
+    """lr ← `factor` lr at first, and lr ← lr / `factor` after `total_iters` epochs: a one-step warm-up."""
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        check_number("factor", factor, lambda x: 0 < x <= 1, "greater than 0 and at most 1")
+        self.factor, self.total_iters = factor, total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return [lr * self.factor for lr in self._present()]
+        if self.last_epoch != self.total_iters:
+            return self._present()
+        return [lr * (1 / self.factor) for lr in self._present()]
+
+
+class PolynomialLR(LRScheduler):
+    """lr from lr₀ to 0 in `total_iters` epochs, as a power of what is left of them.
+
+    lr ← lr · fₑ / fₑ₋₁,   fₑ = (1 - e / total_iters)^power
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
+    ) -> None:
+        self.total_iters, self.power = positive("total_iters", total_iters), power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        e, n = self.last_epoch, self.total_iters
+        if self._is_initial or e > n:
+            return self._present()
+        ratio = ((1 - e / n) / (1 - (e - 1) / n)) ** self.power
+        return [lr * ratio for lr in self._present()]

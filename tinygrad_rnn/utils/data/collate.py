@@ -35,8 +35,10 @@ def default_collate(batch: Sequence[Any]) -> Any:
         raise ValueError("default_collate: the batch is empty")
     first = batch[0]
     if isinstance(first, Tensor):
+        same_shapes(batch)
         return ops.stack(batch)
     if isinstance(first, np.ndarray) and first.dtype.kind in "biuf":
+        same_shapes(batch)
         return ops.stack([ops.from_numpy(np.asarray(a)) for a in batch])
     if isinstance(first, (np.bool_, np.number)):
         return ops.from_numpy(np.array(batch))
@@ -55,7 +57,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     kind = first.dtype if isinstance(first, np.ndarray) else type(first).__name__
     raise TypeError(
         "default_collate: samples must be tensors, NumPy arrays, numbers, strings, mappings or sequences of "
-        f"these, got {kind}; give a collate_fn"
+        f"these, got {kind}; pass collate_fn"
     )
 
 
@@ -119,8 +121,18 @@ def same_keys(batch: Iterable[Mapping[Any, Any]]) -> None:
             raise KeyError(f"default_collate: samples with different keys: {list(first)} and {list(sample)}")
 
 
+def same_shapes(batch: Iterable[Any]) -> None:
+    """Refuse tensors or arrays of different shapes."""
+    shapes = sorted({tuple(sample.shape) for sample in batch if isinstance(sample, (Tensor, np.ndarray))})
+    if len(shapes) > 1:
+        raise RuntimeError(
+            f"default_collate: samples have different shapes {', '.join(map(str, shapes[:3]))}; "
+            "pass collate_fn to DataLoader, such as one that calls nn.utils.rnn.pad_sequence"
+        )
+
+
 def same_lengths(batch: Iterable[Sequence[Any]]) -> None:
     """Refuse sequences of different lengths."""
     lengths = sorted({len(sample) for sample in batch})
     if len(lengths) > 1:
-        raise RuntimeError(f"default_collate: samples have different lengths {lengths}; give a collate_fn")
+        raise RuntimeError(f"default_collate: samples have different lengths {lengths}; pass collate_fn")

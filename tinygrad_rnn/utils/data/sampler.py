@@ -143,8 +143,8 @@ class SubsetRandomSampler(Sampler[int]):
 class WeightedRandomSampler(Sampler[int]):
     """`num_samples` indices, `i` with a probability in proportion to `weights[i]`.
 
-    Without replacement the weights of what is left are rescaled after each draw, and `num_samples` may
-    not exceed the number of weights above zero.
+    Without replacement the weights of what is left are rescaled after each draw. When only weights of zero
+    are left, these follow in random order, as in PyTorch; `num_samples` may not exceed the number of weights.
     """
 
     def __init__(
@@ -165,17 +165,21 @@ class WeightedRandomSampler(Sampler[int]):
         self.num_samples = positive("num_samples", num_samples, user)
         self.replacement = flag("replacement", replacement, user)
         self.generator = generator
-        drawable = np.count_nonzero(w)
-        if not replacement and num_samples > drawable:
+        if not replacement and num_samples > len(w):
             raise ValueError(
-                f"{user}: num_samples={num_samples} without replacement, with {drawable} weights above 0"
+                f"{user}: num_samples={num_samples} without replacement, with {len(w)} weights; "
+                "pass replacement=True or fewer samples"
             )
 
     def __iter__(self) -> Iterator[int]:
         rng = rng_of(self.generator, "WeightedRandomSampler")
         p = self.weights / self.weights.max()  # their sum stays finite
-        drawn = rng.choice(len(p), self.num_samples, self.replacement, p / p.sum())
-        return iter(drawn.tolist())
+        p /= p.sum()
+        n = self.num_samples if self.replacement else min(self.num_samples, int(np.count_nonzero(p)))
+        drawn: list[int] = rng.choice(len(p), n, self.replacement, p).tolist()
+        if n < self.num_samples:
+            drawn += rng.permutation(np.flatnonzero(p == 0))[: self.num_samples - n].tolist()
+        return iter(drawn)
 
     def __len__(self) -> int:
         return self.num_samples
