@@ -148,6 +148,33 @@ def axes_in(static: dict[str, Any], values: Sequence[Any], more: int = 0) -> tup
     return tuple(i % n for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
 
 
+def canonical_index(index: Any, shape: tuple[int, ...]) -> Any:
+    """The one form of an index without arrays: `[..., -2:]` of (R, 6) is `[:, 4:6]`."""
+    entries = index if isinstance(index, tuple) else (index,)
+    if any(hasattr(i, "dtype") or isinstance(i, bool) for i in entries):
+        return index
+    taken = sum(i is not None and i is not Ellipsis for i in entries)
+    found: list[Any] = []
+    sizes = iter(shape)
+    for i in entries:
+        if i is Ellipsis:
+            found += [slice(None) for _ in zip(range(len(shape) - taken), sizes)]
+        elif i is None:
+            found.append(None)
+        elif isinstance(i, slice):
+            n = next(sizes)
+            start, stop, step = i.indices(n)
+            if (start, stop, step) == (0, n, 1):
+                found.append(slice(None))
+            elif step == 1:
+                found.append(slice(start, max(start, stop)))
+            else:
+                found.append(slice(start, None if stop < 0 else stop, step))
+        else:
+            found.append(int(i) % next(sizes))
+    return tuple(found)
+
+
 def is_whole(index: Any) -> bool:
     """True for the slice that takes everything."""
     if not isinstance(index, slice):

@@ -121,6 +121,8 @@ class Program:
         trial(made.source, self.step, self.paths, self.brought, cell, x, state, (B, dense, reverse), early)
         self.seconds_of_proof = proved - traced, time.perf_counter() - proved
         self.source = made.source + "\n\n" + demo(made, x, leaves, members(cell), len(sizes), B)
+        for buffer in made.storage.buffers:
+            buffer.holds = []  # spots hold their buffer
         self.name = f"<compiled {type(cell).__name__} {next(_number)}>"
         space = self.run_source()
         self.forward: Any = space["forward"]
@@ -131,14 +133,20 @@ class Program:
     def run_source(self) -> dict[str, Any]:
         """The functions of the source, whose lines a traceback can show as long as the program lives."""
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)
-        finalize(self, linecache.cache.pop, self.name, None)
         space: dict[str, Any] = {"__name__": self.name}
+        finalize(self, forget, self.name, space)
         exec(compile(self.source, self.name, "exec"), space)
         return space
 
     def buffers(self, w: Any) -> dict[str, Any]:
         """Name, shape and bytes of each buffer in a workspace."""
         return {k: v for k, v in vars(w).items() if isinstance(v, np.ndarray)}
+
+
+def forget(name: str, space: dict[str, Any]) -> None:
+    """Let go of a program's lines and of its functions, which hold each other."""
+    linecache.cache.pop(name, None)
+    space.clear()
 
 
 @dataclass(eq=False)

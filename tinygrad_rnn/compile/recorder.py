@@ -21,7 +21,7 @@ import numpy as np
 from ..autograd.gradmode import mode
 from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
-from .kinds import axes_in, columns, is_row, kind_of, mixing
+from .kinds import axes_in, canonical_index, columns, is_row, kind_of, mixing
 from .row_first import RowFirst
 from .symbols import Symbol, Untraceable, Value, dummy, key_of, mixture, refused, user_line
 from .writes import Writes
@@ -37,6 +37,11 @@ class Trace:
         self.kept: dict[int, tuple[Any, Any]] = {}  # arrays that the step brought along
         self.frames: dict[int, Any] = {}
         self.writes = Writes()
+
+    def forget(self) -> None:
+        """Let go of tensors and frames: they hold symbols, which hold this trace."""
+        self.writes = Writes()
+        self.known, self.frames = {}, {}
 
     # --- symbols
 
@@ -246,6 +251,11 @@ class Trace:
             self.frames[id(frame)] = frame
             self.name_locals(frame)
 
+    def name_frames(self) -> None:
+        """Name the values of all frames that were seen. (No caller of theirs may hold them: that is a cycle.)"""
+        for frame in self.frames.values():
+            self.name_locals(frame)
+
     def name_locals(self, frame: Any) -> None:
         """Give the variables of a frame to the values they hold."""
         for name, x in frame.f_locals.items():
@@ -305,33 +315,6 @@ def canonical(static: dict[str, Any], args: Any) -> dict[str, Any]:
     if "indices" in static:
         return {**static, "indices": [canonical_index(i, static["shape"]) for i in static["indices"]]}
     return static
-
-
-def canonical_index(index: Any, shape: tuple[int, ...]) -> Any:
-    """The one form of an index without arrays: `[..., -2:]` of (R, 6) is `[:, 4:6]`."""
-    entries = index if isinstance(index, tuple) else (index,)
-    if any(hasattr(i, "dtype") or isinstance(i, bool) for i in entries):
-        return index
-    taken = sum(i is not None and i is not Ellipsis for i in entries)
-    found: list[Any] = []
-    sizes = iter(shape)
-    for i in entries:
-        if i is Ellipsis:
-            found += [slice(None) for _ in zip(range(len(shape) - taken), sizes)]
-        elif i is None:
-            found.append(None)
-        elif isinstance(i, slice):
-            n = next(sizes)
-            start, stop, step = i.indices(n)
-            if (start, stop, step) == (0, n, 1):
-                found.append(slice(None))
-            elif step == 1:
-                found.append(slice(start, max(start, stop)))
-            else:
-                found.append(slice(start, None if stop < 0 else stop, step))
-        else:
-            found.append(int(i) % next(sizes))
-    return tuple(found)
 
 
 def name_gradient(g: Tensor, of: Value) -> None:

@@ -154,6 +154,10 @@ class Symbol(np.ndarray[Any, Any]):
             FUNCTIONS[function](*as_tensors(args), **{k: as_tensors(v) for k, v in kwargs.items()})
         )
 
+    def copy(self, *_: Any, **__: Any) -> Any:
+        """The symbol itself: what it stands for never changes."""
+        return self
+
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
         """The symbol in another dtype."""
         static = {"dtype": np.dtype(dtype), "was": self.dtype}
@@ -232,7 +236,6 @@ def _as_tensor(name: str) -> Callable[..., Any]:
 
 
 VALUES = "item tolist all any argsort nonzero __bool__ __float__ __int__ __index__ __setitem__"
-setattr(Symbol, "copy", lambda self, *_, **__: self)
 setattr(Symbol, "min", _bound("min", 0))
 setattr(Symbol, "max", _bound("max", 1))
 METHODS = "swapaxes reshape transpose squeeze sum __getitem__"  # rules call them on values without a gradient

@@ -172,6 +172,7 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, ea
     finally:
         mode.anomaly = before
         trace.writes.restore()
+        trace.forget()
     return step
 
 
@@ -191,8 +192,7 @@ def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -
     """The cell's own code, on symbols: its output and next state."""
     with set_grad_enabled(mode.enabled):
         y, following = advance(cell, cell.project(data), live)
-    for frame in trace.frames.values():
-        trace.name_locals(frame)
+    trace.name_frames()
     step.y_tree = form(y)
     if repr(form(following)) != repr(step.state_tree):
         made, given = (repr(tree).replace("None", "tensor") for tree in (form(following), step.state_tree))

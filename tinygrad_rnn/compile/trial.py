@@ -74,6 +74,7 @@ def trial(
         leaves = {"x": data, **{f"state {k}": s for k, s in enumerate(tensors_in(states))}}
         leaves |= {path: near[id(t)] for path, t in tensors.items()}
         compare_gradients(space, w, step, given, [*weights, *brought], results, leaves, tolerance, rng)
+    space.clear()  # its functions hold it
 
 
 def drawn(rng: Any, shape: Any, like: Tensor, near: Any = None, asks: bool = False) -> Tensor:

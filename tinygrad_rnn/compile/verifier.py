@@ -53,6 +53,7 @@ def verify(source: str, step: Step, paths: Sequence[str], B: int, reverse: bool)
         for _ in range(1 + (len(steps) > 2)):
             case = Case(step, steps, rows, reverse, weights, dict((id(v), a) for v, a in brought), rng)
             compare(space, w, case, paths, [a for _, a in brought])
+    space.clear()  # its functions hold it
 
 
 def functions_of(source: str, shadow: Residues) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ..ops import permute, reshape
 from ..ops.index import getitem, put
 from ..ops.inputs import cast
 from ..tensor import Memory, Tensor
+from .kinds import canonical_index
 from .symbols import Symbol, refused
 
 VIEWS = (
@@ -129,8 +130,6 @@ class Writes:
 
 def same_index(view: View, index: Any, shape: tuple[int, ...]) -> bool:
     """True if a view shows just what an index names."""
-    from .recorder import canonical_index
-
     if view.op != "getitem":
         return False
     return repr(canonical_index(view.static["index"], shape)) == repr(canonical_index(index, shape))
