@@ -29,6 +29,7 @@ from .activation import (
     tanhshrink,
     threshold,
 )
+from .avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
 from .basic import (
     batch_norm,
     bilinear,
@@ -42,6 +43,8 @@ from .basic import (
     pad,
     pairwise_distance,
 )
+from .channels import dropout1d, dropout2d
+from .conv import conv1d, conv2d
 from .likelihood import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -62,22 +65,34 @@ from .loss import (
     soft_margin_loss,
     triplet_margin_loss,
 )
+from .normalization import group_norm, rms_norm
+from .pool import max_pool1d, max_pool2d
+from .windows import unfold
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "gumbel_softmax",
     "hardsigmoid",
     "hardswish",
@@ -92,6 +107,8 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "nll_loss",
@@ -103,6 +120,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",
@@ -116,4 +134,5 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
 ]
