@@ -1,6 +1,6 @@
 """Modules: layers, losses, containers, and the recurrent layers built on them."""
 
-from . import functional, init, utils
+from . import functional, init, seq2seq, utils
 from .activation import (
     CELU,
     ELU,
@@ -27,9 +27,11 @@ from .activation import (
     Tanhshrink,
     Threshold,
 )
+from .attention import AdditiveAttention, DotAttention
 from .cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell, Step
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import Conv1d, Conv2d
+from .decoders import AttentionDecoder, PointerDecoder
 from .layers import (
     Bilinear,
     CosineSimilarity,
@@ -62,6 +64,7 @@ from .loss import (
     TripletMarginLoss,
 )
 from .module import Module
+from .multihead import MultiheadAttention
 from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
@@ -70,6 +73,8 @@ from .recurrent import GRU, LSTM, RNN, Recurrent, RNNBase, unroll
 __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdditiveAttention",
+    "AttentionDecoder",
     "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
@@ -84,6 +89,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DotAttention",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -120,12 +126,14 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PointerDecoder",
     "PoissonNLLLoss",
     "RMSNorm",
     "RNN",
@@ -152,6 +160,7 @@ __all__ = [
     "Unflatten",
     "functional",
     "init",
+    "seq2seq",
     "unroll",
     "utils",
 ]

@@ -29,6 +29,7 @@ from .activation import (
     tanhshrink,
     threshold,
 )
+from .attention import masked_softmax, scaled_dot_product_attention
 from .avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
 from .basic import (
     batch_norm,
@@ -107,6 +108,7 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "masked_softmax",
     "max_pool1d",
     "max_pool2d",
     "mish",
@@ -121,6 +123,7 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
