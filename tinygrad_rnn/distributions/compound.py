@@ -66,7 +66,7 @@ class Independent(Distribution):
 
     @property
     def support(self) -> Constraint:
-        """What a draw can be."""
+        """Values that can be drawn."""
         return self.base_dist.support
 
     @property
@@ -160,7 +160,7 @@ class MixtureSameFamily(Distribution):
 
     @property
     def support(self) -> Constraint:
-        """What every component can draw."""
+        """Values that every component can draw."""
         inner = self.component_distribution.support
         return Constraint(inner.text, lambda x: inner.check(np.expand_dims(x, self._component_dim)))
 

@@ -1,4 +1,4 @@
-"""What values a parameter, or a draw, may have."""
+"""Conditions on the values of a parameter, or of a draw."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Distribution:
 
     @property
     def support(self) -> Constraint:
-        """What a draw can be."""
+        """Values that can be drawn."""
         raise self._missing("support")
 
     @property

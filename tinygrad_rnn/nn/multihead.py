@@ -112,7 +112,7 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """What each query finds, and the weights it gave to the values.
+        """Attend to the values with each query, and say by which weights.
 
         Args:
             query: (L, B, E), or (B, L, E) with batch_first, or (L, E) without a batch.
@@ -140,10 +140,7 @@ class MultiheadAttention(Module):
         (B, L, _), S = q.shape, k.shape[1]
         mask = self._mask(key_padding_mask, attn_mask, B, L, S, q.dtype)
         q, k, v = self._projected(q, k, v)
-        if self.bias_k is not None:
-            k, v = (cat([x, b.expand(B, 1, -1)], 1) for x, b in ((k, self.bias_k), (v, self.bias_v)))
-        if self.add_zero_attn:
-            k, v = (cat([x, zeros(B, 1, self.embed_dim, dtype=x.dtype)], 1) for x in (k, v))
+        k, v = self._with_more_places(k, v)
         mask = mask if mask is None or k.shape[1] == S else F.pad(mask, (0, k.shape[1] - S))
         q, k, v = (x.reshape(B, -1, self.num_heads, self.head_dim).transpose(1, 2) for x in (q, k, v))
         found, weights = attend(q, k, v, mask, self.dropout if self.training else 0.0, False, None)
@@ -176,6 +173,14 @@ class MultiheadAttention(Module):
         weights = separate if self.in_proj_weight is None else self.in_proj_weight.chunk(3)
         biases = [None] * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         return [F.linear(x, w, b) for x, w, b in zip((q, k, v), weights, biases)]
+
+    def _with_more_places(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, S, E) with the learned ones and the zeros at the end, if asked for."""
+        if self.bias_k is not None:
+            k, v = (cat([x, b.expand(len(x), 1, -1)], 1) for x, b in ((k, self.bias_k), (v, self.bias_v)))
+        if self.add_zero_attn:
+            k, v = (cat([x, zeros(len(x), 1, self.embed_dim, dtype=x.dtype)], 1) for x in (k, v))
+        return k, v
 
     def _mask(
         self, padding: Tensor | None, mask: Tensor | None, B: int, L: int, S: int, dtype: Any

@@ -55,14 +55,7 @@ def attend(
 ) -> tuple[Tensor, Tensor]:
     """`scaled_dot_product_attention`, and the weights (*, L, S) that it used."""
     name = "scaled_dot_product_attention"
-    if min(query.ndim, key.ndim, value.ndim) < 2:
-        shapes = query.shape, key.shape, value.shape
-        raise RuntimeError(f"{name}: query, key and value need two dimensions or more, got {shapes}")
-    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
-        raise RuntimeError(
-            f"{name}: query (*, L, E), key (*, S, E) and value (*, S, V) do not fit, got {query.shape}, "
-            f"{key.shape} and {value.shape}"
-        )
+    _check_shapes(name, query, key, value)
     if is_causal and attn_mask is not None:
         raise RuntimeError(f"{name}: give attn_mask or is_causal=True, not both")
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -78,6 +71,18 @@ def attend(
         raise TypeError(f"{name}: attn_mask must hold truth values or floats to add, got {mask.dtype}")
     weights = dropout(weights, dropout_p)
     return matmul(weights, value), weights
+
+
+def _check_shapes(name: str, query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Raise unless query, key and value are (*, L, E), (*, S, E) and (*, S, V)."""
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        shapes = query.shape, key.shape, value.shape
+        raise RuntimeError(f"{name}: query, key and value need two dimensions or more, got {shapes}")
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise RuntimeError(
+            f"{name}: query (*, L, E), key (*, S, E) and value (*, S, V) do not fit, got {query.shape}, "
+            f"{key.shape} and {value.shape}"
+        )
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -20,7 +20,7 @@ from .windows import Sizes, per_dimension, reach, windows, with_batch
 def edges(
     name: str, padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> list[int]:
-    """What `F.pad` is to add, last dimension first, for a `padding` of numbers, "valid" or "same"."""
+    """The amounts for `F.pad`, last dimension first, of a `padding` of numbers, "valid" or "same"."""
     if not isinstance(padding, str):
         sizes = per_dimension(name, "padding", padding, len(kernel), 0)
         return [n for size in reversed(sizes) for n in (size, size)]
