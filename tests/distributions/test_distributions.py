@@ -228,6 +228,12 @@ def test_the_gamma_function_and_its_derivatives():
     np.testing.assert_allclose(curve.numpy(), [math.pi**2 / 2, math.pi**2 / 6 - 1 - 1 / 4 - 1 / 9], 1e-13)
 
 
+def test_a_beta_whose_density_is_flat_at_one_end_has_a_gradient():
+    a = tg.tensor(1.0, dtype=tg.float64).requires_grad_()
+    D.Beta(a, 3.0).log_prob(tg.tensor(0.5, dtype=tg.float64)).backward()
+    assert a.grad.item() == pytest.approx(math.log(0.5) + 1 + 1 / 2 + 1 / 3, rel=1e-12)  # + ψ(4) - ψ(1)
+
+
 def test_shapes_and_types():
     p = D.Normal(tg.zeros(3, 1), tg.ones(2))
     assert p.batch_shape == (3, 2) and p.event_shape == () and p.batch_shape.numel() == 6
