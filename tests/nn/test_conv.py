@@ -84,6 +84,7 @@ def test_pooling_looks_up_the_first_of_equals_and_never_the_padding():
     assert y.tolist() == [[1, 3, 3, 3, -np.inf]] and places.tolist() == [[0, 1, 1, 2, 3]]
     y[:, :4].sum().backward()
     assert x.grad.tolist() == [[1, 2, 1, 0]]
+    assert F.max_pool1d(x[:, 1:2], 1).tolist() == [[3]]
     assert F.max_pool1d(x, 1, 3, ceil_mode=True).shape == (1, 2)
     assert F.max_pool1d(x[:, :3], 1, 3, ceil_mode=True).shape == (1, 1)  # none begins behind the end
     assert F.max_pool1d(tg.tensor([[4, 2, 3]]), 2, 1, 1).tolist() == [[4, 4, 3, 3]]  # integers too
@@ -104,6 +105,16 @@ def test_windows_of_a_tensor():
     assert x.unfold(0, 4, 1).tolist() == [[0, 1, 2, 3], [1, 2, 3, 4], [2, 3, 4, 5]]
     assert x.unfold(0, 0, 3).shape == (3, 0) and x.unfold(0, 6, 1).shape == (1, 6)
     assert tg.zeros(2, 5, 3).unfold(1, 2, 3).shape == (2, 2, 3, 2)
+
+
+def test_a_convolution_is_a_product_with_unfolded_columns():
+    x, w = wave(2, 3, 5, 4), wave(4, 3, 2, 3)
+    for options in ({}, {"stride": (2, 1), "padding": (1, 2), "dilation": (2, 1)}):
+        columns = F.unfold(x, (2, 3), **options)
+        y = F.conv2d(x, w, **options)
+        product = (w.reshape(4, 18) @ columns).reshape(y.shape)
+        np.testing.assert_allclose(y.numpy(), product.numpy(), 1e-12, 1e-12)
+        np.testing.assert_array_equal(F.unfold(x[1], (2, 3), **options).numpy(), columns[1].numpy())
 
 
 def test_an_empty_batch_passes_through():
@@ -163,12 +174,16 @@ ERRORS = [
     (lambda: nn.Conv1d(2, 3, 1, padding_mode="mirror"), ValueError, "padding_mode.*'mirror'"),
     (lambda: F.max_pool1d(X, 9), RuntimeError, r"kernel \(9,\).*\(8,\) long"),
     (lambda: F.max_pool1d(tg.zeros(1, 1, 0), 1), RuntimeError, r"\(0,\) long"),
+    (lambda: F.max_pool1d(X, 2, dilation=0), RuntimeError, "dilation must be at least 1, got 0"),
     (lambda: F.max_pool1d(X, 2, padding=2), RuntimeError, "padding 2 is more than half of the 2"),
     (lambda: F.avg_pool2d(X2, 2, divisor_override=0), RuntimeError, "divisor_override"),
     (lambda: F.avg_pool1d(X.long(), 2), RuntimeError, "int64"),
     (lambda: F.adaptive_avg_pool1d(tg.zeros(2, 3, 0), 2), RuntimeError, r"\(2, 3, 0\) is empty"),
     (lambda: F.adaptive_avg_pool1d(X, -1), RuntimeError, "output_size must be at least 0"),
     (lambda: F.adaptive_avg_pool2d(X2, (1, 2, 3)), TypeError, "output_size.*2 of them"),
+    (lambda: F.unfold(X, 0), RuntimeError, "kernel_size must be at least 1"),
+    (lambda: F.unfold(X, 1, padding=-1), RuntimeError, "padding must be at least 0"),
+    (lambda: F.unfold(X[0], 1), RuntimeError, r"\(B, C, H, W\)"),
     (lambda: F.unfold(X2, 6), RuntimeError, r"reaches over \(6, 6\)"),
     (lambda: X.unfold(2, 9, 1), RuntimeError, "windows of 9 entries, 1 apart.*between 0 and 8"),
     (lambda: X.unfold(2, 2, 0), RuntimeError, "step at least 1"),
