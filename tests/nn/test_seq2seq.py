@@ -61,6 +61,8 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(seed, T, alpha):
 def test_a_beam_of_one_is_greedy(seed, T):
     step, state = markov(seed)
     greedy = greedy_search(step, state, tg.tensor([0, 0]), END, T)
+    plain, penalised = (beam_search(step, state, tg.tensor([0, 0]), END, T, 2, *a) for a in ((), (0.0,)))
+    assert plain.scores.tolist() == penalised.scores.tolist()
     beam = beam_search(step, state, tg.tensor([0, 0]), END, T, 1)
     assert greedy.tokens.tolist() == beam.tokens[:, 0].tolist()
     assert greedy.logits.shape == (2, greedy.tokens.shape[1], V) and greedy.weights is None
