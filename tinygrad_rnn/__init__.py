@@ -6,7 +6,7 @@ from math import e, inf, nan, pi
 
 from numpy import dtype, finfo, iinfo
 
-from . import autograd, backends, cuda, nn, ops, optim, random, utils
+from . import autograd, backends, cuda, distributions, nn, ops, optim, random, utils
 from . import pickling as pickling
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .compile import compile
@@ -56,7 +56,8 @@ ger = outer
 numel = Tensor.numel
 
 __all__ = [
-    "autograd", "backends", "cuda", "nn", "ops", "optim", "random", "utils", "compile", "device", "dtype",
+    "autograd", "backends", "cuda", "distributions", "nn", "ops", "optim", "random", "utils", "compile",
+    "device", "dtype",
     "load", "save", "LoadError", "Size", "Tensor", "Generator", "default_generator", "get_rng_state",
     "initial_seed", "manual_seed", "seed", "set_rng_state", "enable_grad", "inference_mode",
     "is_grad_enabled", "no_grad", "set_grad_enabled", "bool", "double", "float", "float16", "float32",

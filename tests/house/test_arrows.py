@@ -31,7 +31,7 @@ FLOORS = [
         "nn.containers",
     ],
     ["nn", "serialization"],
-    ["compile", "testing", "viz"],
+    ["compile", "distributions", "testing", "viz"],
     [""],
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

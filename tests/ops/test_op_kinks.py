@@ -81,6 +81,7 @@ KINKS = {
     "0 ** 1": (lambda x, y: x**y, [[0.0, 0.0], [1.0, 1.5]], [0, 0], [1, 0], [0, 0]),
     "0 ** a number": (lambda x: x**0 + x**1 + x**2, [[0.0, 2.0]], [1, 7], [1, 5]),
     "0 ln 0": (tg.xlogy, [[0.0, 2.0], [0.0, 1.0]], [0, 0], [0, 0], [0, 2]),
+    "0 ln y has the slope ln y": (tg.xlogy, [[0.0], [np.e]], [0], [1], [0]),
     "where hides what it does not choose": (
         lambda x: tg.where(x > 0, x.abs() ** 0.5, 0),
         [[-1, 4]],

@@ -169,7 +169,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p must be a probability, got {p}")
+            raise ValueError(f"{type(self).__name__}: p must be a probability, got {p}")
         self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:
@@ -178,6 +178,40 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout1d(Dropout):
+    """In training, each channel of (B, C, L), or (C, L), becomes 0 with probability p, else x / (1 - p).
+
+    Args:
+        p: the probability of a channel to be zeroed.
+        inplace: write the result into the input.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.Dropout1d(0.5).eval()(tg.ones(2, 1)).tolist()
+    [[1.0], [1.0]]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x with channels dropped, in training."""
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
+class Dropout2d(Dropout):
+    """`Dropout1d` for images (B, C, H, W): one draw for each channel of each image.
+
+    Args:
+        p: the probability of a channel to be zeroed.
+        inplace: write the result into the input.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.Dropout2d(1.0)(tg.ones(1, 1, 1, 2)).tolist()
+    [[[[0.0, 0.0]]]]
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """x with channels dropped, in training."""
+        return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Identity(Module):

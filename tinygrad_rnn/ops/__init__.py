@@ -7,6 +7,7 @@ Read `elementwise.py` first: it shows the form of a primitive and its rules. The
 from ..tensor import method
 from . import inplace as inplace  # attaches methods
 from . import protocol as protocol  # attaches methods
+from . import windows as windows  # attaches methods
 from .create import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .index import *  # noqa: F403

@@ -284,7 +284,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 def xlogy(input: Any, other: Any) -> Tensor:
     """x ln y, and 0 where x is 0 (unless y is NaN)."""
     input, other = matched("xlogy", input, other, kinds=FLOATS)
-    zero = (input == 0) & ~isnan(other)
+    zero = (input == 0) & ((other <= 0) | isinf(other))  # elsewhere 0 · ln y, whose derivative is ln y
     return choose(zero, 0, mul(input, log(choose(zero, 1, other))))
 
 

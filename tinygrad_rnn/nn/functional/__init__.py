@@ -29,6 +29,8 @@ from .activation import (
     tanhshrink,
     threshold,
 )
+from .attention import masked_softmax, scaled_dot_product_attention
+from .avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d
 from .basic import (
     batch_norm,
     bilinear,
@@ -42,6 +44,8 @@ from .basic import (
     pad,
     pairwise_distance,
 )
+from .channels import dropout1d, dropout2d
+from .conv import conv1d, conv2d
 from .ctc import ctc_loss
 from .likelihood import (
     binary_cross_entropy,
@@ -63,23 +67,35 @@ from .loss import (
     soft_margin_loss,
     triplet_margin_loss,
 )
+from .normalization import group_norm, rms_norm
+from .pool import max_pool1d, max_pool2d
+from .windows import unfold
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "group_norm",
     "gumbel_softmax",
     "hardsigmoid",
     "hardswish",
@@ -94,6 +110,9 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "masked_softmax",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "nll_loss",
@@ -105,6 +124,8 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
@@ -118,4 +139,5 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
 ]

@@ -13,6 +13,7 @@ from ...ops import cat, clamp, full, matmul, narrow, norm, rsqrt, where
 from ...ops.inputs import matched
 from ...random import default_generator
 from ...tensor import Tensor
+from .padding import pad_by_repeating
 
 # --- products and look-ups
 
@@ -201,10 +202,13 @@ def _follow(running: Tensor | None, new: Tensor, momentum: float) -> None:
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """`input` with `value` (0) around it: `pad` = (before, after) of the last dimension, then of others.
 
-    Negative numbers cut off.
+    Negative numbers cut off. The modes "reflect", "replicate" and "circular" take no value and repeat what
+    the input holds, in all dimensions after (B, C) or (C).
     """
     if mode != "constant":
-        raise NotImplementedError(f"pad: mode {mode!r} is not supported; use 'constant'")
+        if value:
+            raise ValueError(f"pad: mode {mode!r} repeats the input, it takes no value, got {value}")
+        return pad_by_repeating(input, pad, mode)
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(
             f"pad: {len(pad)} numbers given, a pair for each of at most {input.ndim} dimensions is needed"

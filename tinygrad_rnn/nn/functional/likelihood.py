@@ -213,9 +213,7 @@ def binary_cross_entropy_with_logits(
     """ℓ = -w (p t ln σ(x) + (1 - t) ln(1 - σ(x))), p = `pos_weight`, by ln(1 + e⁻ˣ) and so for every x."""
     name = "binary_cross_entropy_with_logits"
     if input.shape != target.shape:
-        raise ValueError(
-            f"{name}: input {input.shape} and target {target.shape} must have the same shape"
-        )
+        raise ValueError(f"{name}: input {input.shape} and target {target.shape} must have the same shape")
     surprise = logaddexp(-input, 0.0)  # -ln σ(x)
     if pos_weight is not None:
         surprise = surprise * (1 + (fitting(name, "pos_weight", pos_weight, input) - 1) * target)
