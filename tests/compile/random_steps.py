@@ -1,10 +1,10 @@
 """Cells drawn at random as source: every way to write a step that people use, in every place.
 
-    cell = drawn_cell(random.Random(7))       cell.text is the class that was drawn, to be read and run by itself
+    cell = drawn_cell(random.Random(7))       cell.text is the class that was drawn
 
-A step works on registers (B, n) of several widths. Slices are written in every way that Python and PyTorch know,
-parameters are gains and biases of every rank in every place and used more than once, states are shifted, exchanged,
-read in part, and kept; outputs are states, functions of them, or neither.
+A step works on registers (B, n) of several widths. Slices are written in every way that Python and PyTorch
+know, parameters are gains and biases of every rank in every place and used more than once, states are shifted,
+exchanged, read in part, and kept; outputs are states, functions of them, or neither.
 """
 
 from __future__ import annotations
@@ -17,20 +17,103 @@ import numpy as np
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 
-UNARY = (
-    "tg.tanh({x})", "tg.sigmoid({x})", "F.relu({x})", "F.gelu({x})", "F.silu({x})", "F.softplus({x})",
-    "tg.sin({x})", "tg.exp(tg.tanh({x}))", "tg.sqrt({x} * {x} + 1)", "{x} ** 2 / 4", "{x}.pow(3) / 9",
-    "{x}.abs()", "{x}.clamp(-0.7, 0.7)", "F.leaky_relu({x}, 0.1)", "F.elu({x})", "tg.log1p({x} * {x})",
-    "tg.erf({x})", "-{x}", "1 - {x}", "2 * {x} - 0.5", "{x} / 3", "1 / (2 + {x} * {x})", "{x}.flip(-1)",
-    "{x}.roll(1, -1)", "{x}.cumsum(-1) / 3", "F.softmax({x}, -1)", "F.log_softmax({x}, -1) / 3",
-    "{x} - {x}.mean(-1, keepdim=True)", "{x} - {x}.amax(-1, keepdim=True)", "{x} - {x}.max(1)[0][:, None]",
-    "{x} * ({x} > 0)", "{x} / ({x} * {x}).sum(-1, keepdim=True).add(1).sqrt()",
-    "{x} * {x}.sum(1).unsqueeze(1) / 4", "{x} - {x}.logsumexp(-1, keepdim=True)", "{x}.detach() * {x}",
-    "F.layer_norm({x}, ({n},))", "F.pad({x}[:, 1:], (1, 0))", "F.pad({x}[:, :-1], (0, 1), value=0.5)",
-    "tg.stack([{x}, {x} * 2], 1).sum(1) / 2", "tg.stack([{x}, 1 - {x}], -1).logsumexp(-1)",
-    "tg.einsum('bi,bj->bij', {x}, {x}).sum(-1) / 3", "({x}.unsqueeze(1) * {x}.unsqueeze(2)).mean(1)",
-    "tg.cat([{x}[:, 1:], {x}[:, :1]], 1)", "tg.where({x} > 0.1, {x} * 0.5, {x})", "{x}.tril_like()",
-)[:-1]  # fmt: skip
+UNARY = """
+tg.tanh({x})
+tg.sigmoid({x})
+F.relu({x})
+F.gelu({x})
+F.silu({x})
+F.softplus({x})
+tg.sin({x})
+tg.exp(tg.tanh({x}))
+tg.sqrt({x} * {x} + 1)
+{x} ** 2 / 4
+{x}.pow(3) / 9
+{x}.abs()
+{x}.clamp(-0.7, 0.7)
+BINARY = """
+{x} + {y}
+{x} - {y}
+{x} * {y}
+{x} / (1 + {y} * {y})
+tg.maximum({x}, {y})
+tg.minimum({x}, {y})
+WITH_PARAMETERS = """
+{x} * {row}
+{x} + {row}
+{x} * {row} + {row2}
+({x} + {row}) * {row2}
+{x} * {number}
+{x} + {number}
+{x} * {flat} + {flat2}
+{x} / (1 + {row} ** 2)
+SLICES = """
+{x}[:, {i}:{j}]
+{x}[..., {i}:{j}]
+{x}.narrow(1, {i}, {k})
+{x}[:, {i}:{j}:1]
+{x}[:, -{u}:{j}]
+HEADS = """
+{x}[:, :{j}]
+{x}[:, 0:{j}]
+{x}[:, :-{rest}]
+{x}.split([{j}, {rest}], 1)[0]
+{x}[:, :{j}] * 1
+""".strip().split("\n")x}[:, None, {i}:{j}].squeeze(1)
+TAILS = """
+HALVES = """
+{x}.chunk(2, -1)[{h}]
+ONES = """
+{x}[:, {i}][:, None]
+{x}[:, {i}].unsqueeze(-1)
+{x}[:, {i}:{j}]
+{x}.unbind(1)[{i}].unsqueeze(1)
+{x}.select(1, {i}).reshape(-1, 1)
+{x}[:, {i}, None]
+""".strip().split("\n"){x}.view(-1, 2, {m})[:, {h}]
+{x}.reshape(-1, 2, {m}).sum(1)
+{x}.unflatten(1, (2, {m}))[:, {h}]
+""".strip().split("\n"){x}[..., {i}:]
+{x}.split([{i}, {u}], 1)[1]
+""".strip().split("\n")F.layer_norm({x}, ({n},), {row}, {row2})
+({x} - {x}.mean(-1, keepdim=True)) * {row} + {row2}
+tg.tanh({x} * {row} + {row2})
+tg.tanh({x} @ {square} + {row})
+{x} * F.softmax({row}, 0)
+{x} * {row}.exp().clamp(max=2)
+{x} + F.gelu({row})
+tg.where({row} > 0, {x}, {x} * {number})
+{x} * tg.erf({row})
+F.prelu({x}, {number})
+""".strip().split("\n")g.logaddexp({x}, {y})
+{x} * {y}[:, :1]
+tg.lerp({x}, {y}, 0.25)
+""".strip().split("\n") * {x} - 0.5
+{x} / 3
+1 / (2 + {x} * {x})
+{x}.flip(-1)
+{x}.roll(1, -1)
+{x}.cumsum(-1) / 3
+F.softmax({x}, -1)
+F.log_softmax({x}, -1) / 3
+{x} - {x}.mean(-1, keepdim=True)
+{x} - {x}.amax(-1, keepdim=True)
+{x} - {x}.max(1)[0][:, None]
+{x} * ({x} > 0)
+{x} / ({x} * {x}).sum(-1, keepdim=True).add(1).sqrt()
+{x} * {x}.sum(1).unsqueeze(1) / 4
+{x} - {x}.logsumexp(-1, keepdim=True)
+{x}.detach() * {x}
+F.layer_norm({x}, ({n},))
+F.pad({x}[:, 1:], (1, 0))
+F.pad({x}[:, :-1], (0, 1), value=0.5)
+tg.stack([{x}, {x} * 2], 1).sum(1) / 2
+tg.stack([{x}, 1 - {x}], -1).logsumexp(-1)
+tg.einsum('bi,bj->bij', {x}, {x}).sum(-1) / 3
+({x}.unsqueeze(1) * {x}.unsqueeze(2)).mean(1)
+tg.cat([{x}[:, 1:], {x}[:, :1]], 1)
+tg.where({x} > 0.1, {x} * 0.5, {x})
+""".strip().split("\n")
 BINARY = (
     "{x} + {y}", "{x} - {y}", "{x} * {y}", "{x} / (1 + {y} * {y})", "tg.maximum({x}, {y})", "tg.minimum({x}, {y})",
     "tg.where({x} > {y}, {x}, {y} * 0.5)", "tg.sigmoid({x}) * {y}", "{x} + 0.3 * ({y} - {x})",

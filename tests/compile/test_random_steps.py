@@ -1,0 +1,72 @@
+"""Cells drawn as source: compiled, they give what the eager loop gives, values and every gradient; none runs eagerly."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import numpy as np
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from random_steps import drawn_cell, states_for
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+
+TEXTS: set[str] = set()
+
+
+def leaves(state: Any) -> list[Any]:
+    return list(state) if isinstance(state, tuple) else [state]
+
+
+def results(layer: Any, x: Any, state: Any, **more: Any) -> list[Any]:
+    """Outputs, last states, and the gradients of inputs, states and parameters."""
+    inputs = [x, *leaves(state), *layer.parameters()]
+    for t in inputs:
+        t.grad = None
+    y, last = layer(x, state, **more)
+    outputs = [y, *leaves(last)]
+    rng = np.random.default_rng(0)
+    terms = [(t * tg.tensor(rng.standard_normal(t.shape))).sum() for t in outputs if t.requires_grad]
+    if terms:
+        sum(terms[1:], terms[0]).backward()
+    found = [t.detach().numpy() for t in outputs]
+    return found + [np.zeros(t.shape) if t.grad is None else t.grad.numpy() for t in inputs]
+
+
+def assert_alike(found: list[Any], wanted: list[Any]) -> None:
+    for a, b in zip(found, wanted):
+        assert a.shape == b.shape
+        scale = max(np.abs(b).max(initial=0), 1e-3)
+        np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=1e-9)
+
+
+@settings(max_examples=settings.default.max_examples * 5)  # 200 under ci, 2,000 under deep
+@given(st.randoms(use_true_random=False), st.integers(0, 99), st.booleans())
+def test_a_drawn_cell_compiled_equals_the_eager_one(rng: Random, seed: int, reverse: bool) -> None:
+    cell = drawn_cell(rng)
+    TEXTS.add(cell.text)
+    note(cell.text)
+    if reverse:  # both ways, in one layer
+        eager = nn.Recurrent([(cell, drawn_cell(rng))])
+    else:
+        eager = nn.Recurrent(cell)
+    compiled = tg.compile(eager, fullgraph=True)
+    numbers = np.random.default_rng(seed)
+    for T, B, ragged in ((3, 2, False), (4, 1, False), (4, 5, True)):
+        x = tg.tensor(numbers.standard_normal((T, B, cell.D))).requires_grad_()
+        more = {"lengths": [int(n) for n in numbers.integers(0, T + 1, B)]} if ragged else {}
+        if reverse and eager.cells[1].D != cell.D:
+            return
+        if reverse:
+            (y, _), (z, _) = compiled(x, **more), eager(x, **more)
+            assert_alike([y.detach().numpy()], [z.detach().numpy()])
+        else:
+            state = states_for(cell, B, numbers)
+            assert_alike(results(compiled, x, state, **more), results(eager, x, state, **more))
+
+
+def test_the_drawn_cells_were_different_ones() -> None:
+    wanted = settings.default.max_examples * 3
+    assert not TEXTS or len(TEXTS) > wanted  # of five times as many, some of them alike
