@@ -1,9 +1,10 @@
 """Published and everyday cells, each as its authors print it and as people write it in PyTorch.
 
     CELLS = cells()          every class that is entered by @published, by name
-    CELLS[name](D, H)        takes inputs (T, B, D), or those of its `draw_inputs(T, B, numbers)`
+    CELLS[name](D, H)        takes x (T, B, D), or what its `draw_inputs(T, B, numbers)` makes
 
-They stand in published_*.py, a file for each family. Symbols: x one step, h the state, D inputs, H hidden units.
+They stand in published_*.py, a file for each family. Symbols: x one step, h the state,
+D inputs, H hidden units.
 Nothing in them is written for the compiler. What the two classes below share is only the sizes.
 """
 
