@@ -3,8 +3,8 @@
     cell = drawn_cell(random.Random(7))       cell.text is the class that was drawn
 
 A step works on registers (B, n) of several widths. Slices are written in every way that Python and PyTorch
-know, parameters are gains and biases of every rank in every place and used more than once, states are shifted,
-exchanged, read in part, and kept; outputs are states, functions of them, or neither.
+know, parameters are gains and biases of every rank in every place and used more than once, states are
+shifted, exchanged, read in part, and kept; outputs are states, functions of them, or neither.
 """
 
 from __future__ import annotations
@@ -31,64 +31,13 @@ tg.sqrt({x} * {x} + 1)
 {x}.pow(3) / 9
 {x}.abs()
 {x}.clamp(-0.7, 0.7)
-BINARY = """
-{x} + {y}
-{x} - {y}
-{x} * {y}
-{x} / (1 + {y} * {y})
-tg.maximum({x}, {y})
-tg.minimum({x}, {y})
-WITH_PARAMETERS = """
-{x} * {row}
-{x} + {row}
-{x} * {row} + {row2}
-({x} + {row}) * {row2}
-{x} * {number}
-{x} + {number}
-{x} * {flat} + {flat2}
-{x} / (1 + {row} ** 2)
-SLICES = """
-{x}[:, {i}:{j}]
-{x}[..., {i}:{j}]
-{x}.narrow(1, {i}, {k})
-{x}[:, {i}:{j}:1]
-{x}[:, -{u}:{j}]
-HEADS = """
-{x}[:, :{j}]
-{x}[:, 0:{j}]
-{x}[:, :-{rest}]
-{x}.split([{j}, {rest}], 1)[0]
-{x}[:, :{j}] * 1
-""".strip().split("\n")x}[:, None, {i}:{j}].squeeze(1)
-TAILS = """
-HALVES = """
-{x}.chunk(2, -1)[{h}]
-ONES = """
-{x}[:, {i}][:, None]
-{x}[:, {i}].unsqueeze(-1)
-{x}[:, {i}:{j}]
-{x}.unbind(1)[{i}].unsqueeze(1)
-{x}.select(1, {i}).reshape(-1, 1)
-{x}[:, {i}, None]
-""".strip().split("\n"){x}.view(-1, 2, {m})[:, {h}]
-{x}.reshape(-1, 2, {m}).sum(1)
-{x}.unflatten(1, (2, {m}))[:, {h}]
-""".strip().split("\n"){x}[..., {i}:]
-{x}.split([{i}, {u}], 1)[1]
-""".strip().split("\n")F.layer_norm({x}, ({n},), {row}, {row2})
-({x} - {x}.mean(-1, keepdim=True)) * {row} + {row2}
-tg.tanh({x} * {row} + {row2})
-tg.tanh({x} @ {square} + {row})
-{x} * F.softmax({row}, 0)
-{x} * {row}.exp().clamp(max=2)
-{x} + F.gelu({row})
-tg.where({row} > 0, {x}, {x} * {number})
-{x} * tg.erf({row})
-F.prelu({x}, {number})
-""".strip().split("\n")g.logaddexp({x}, {y})
-{x} * {y}[:, :1]
-tg.lerp({x}, {y}, 0.25)
-""".strip().split("\n") * {x} - 0.5
+F.leaky_relu({x}, 0.1)
+F.elu({x})
+tg.log1p({x} * {x})
+tg.erf({x})
+-{x}
+1 - {x}
+2 * {x} - 0.5
 {x} / 3
 1 / (2 + {x} * {x})
 {x}.flip(-1)
@@ -114,40 +63,93 @@ tg.einsum('bi,bj->bij', {x}, {x}).sum(-1) / 3
 tg.cat([{x}[:, 1:], {x}[:, :1]], 1)
 tg.where({x} > 0.1, {x} * 0.5, {x})
 """.strip().split("\n")
-BINARY = (
-    "{x} + {y}", "{x} - {y}", "{x} * {y}", "{x} / (1 + {y} * {y})", "tg.maximum({x}, {y})", "tg.minimum({x}, {y})",
-    "tg.where({x} > {y}, {x}, {y} * 0.5)", "tg.sigmoid({x}) * {y}", "{x} + 0.3 * ({y} - {x})",
-    "tg.tanh({x}) * tg.tanh({y})", "{x} * tg.tanh({y}.sum(-1, keepdim=True))", "({x} + {y}) / 2",
-    "{x} * {y} + {x} * (1 - {y})", "{x} * {y} - {y} * 0.5", "tg.logaddexp({x}, {y})", "{x} * {y}[:, :1]",
-    "tg.lerp({x}, {y}, 0.25)",
-)  # fmt: skip
-WITH_PARAMETERS = (
-    "{x} * {row}", "{x} + {row}", "{x} * {row} + {row2}", "({x} + {row}) * {row2}", "{x} * {number}", "{x} + {number}",
-    "{x} * {flat} + {flat2}", "{x} / (1 + {row} ** 2)", "tg.sigmoid({row}) * {x}", "tg.sigmoid({number}) * {x}",
-    "{x} * tg.tanh({row}) + F.silu({row2})", "{x} @ {square}", "{x} @ {square}.T", "F.linear({x}, {square}, {row})",
-    "F.layer_norm({x}, ({n},), {row}, {row2})", "({x} - {x}.mean(-1, keepdim=True)) * {row} + {row2}",
-    "tg.tanh({x} * {row} + {row2})", "tg.tanh({x} @ {square} + {row})", "{x} * F.softmax({row}, 0)",
-    "{x} * {row}.exp().clamp(max=2)", "{x} + F.gelu({row})", "tg.where({row} > 0, {x}, {x} * {number})",
-    "{x} * tg.erf({row})", "F.prelu({x}, {number})",
-)  # fmt: skip
-SLICES = (
-    "{x}[:, {i}:{j}]", "{x}[..., {i}:{j}]", "{x}.narrow(1, {i}, {k})", "{x}[:, {i}:{j}:1]", "{x}[:, -{u}:{j}]",
-    "{x}[:, [{list}]]", "{x}.split([{i}, {k}, {rest}], -1)[1]", "tg.cat([{x}[:, m:m + 1] for m in range({i}, {j})], 1)",
-    "tg.stack({x}.unbind(1)[{i}:{j}], 1)", "{x}.index_select(1, tg.tensor([{list}]))",
-    "{x}.reshape(-1, {n}, 1)[:, {i}:{j}, 0]", "{x}[:, None, {i}:{j}].squeeze(1)",
-)  # fmt: skip
-HEADS = (
-    "{x}[:, :{j}]",
-    "{x}[:, 0:{j}]",
-    "{x}[:, :-{rest}]",
-    "{x}.split([{j}, {rest}], 1)[0]",
-    "{x}[:, :{j}] * 1",
-)
-TAILS = ("{x}[:, {i}:]", "{x}[:, -{u}:]", "{x}[..., {i}:]", "{x}.split([{i}, {u}], 1)[1]")
-HALVES = ("{x}.chunk(2, -1)[{h}]", "{x}.chunk(2, 1)[{h}]", "{x}.split({m}, 1)[{h}]", "{x}.view(-1, 2, {m})[:, {h}]",
-          "{x}.reshape(-1, 2, {m}).sum(1)", "{x}.unflatten(1, (2, {m}))[:, {h}]")  # fmt: skip
-ONES = ("{x}[:, {i}][:, None]", "{x}[:, {i}].unsqueeze(-1)", "{x}[:, {i}:{j}]", "{x}.unbind(1)[{i}].unsqueeze(1)",
-        "{x}.select(1, {i}).reshape(-1, 1)", "{x}[:, {i}, None]")  # fmt: skip
+BINARY = """
+{x} + {y}
+{x} - {y}
+{x} * {y}
+{x} / (1 + {y} * {y})
+tg.maximum({x}, {y})
+tg.minimum({x}, {y})
+tg.where({x} > {y}, {x}, {y} * 0.5)
+tg.sigmoid({x}) * {y}
+{x} + 0.3 * ({y} - {x})
+tg.tanh({x}) * tg.tanh({y})
+{x} * tg.tanh({y}.sum(-1, keepdim=True))
+({x} + {y}) / 2
+{x} * {y} + {x} * (1 - {y})
+{x} * {y} - {y} * 0.5
+tg.logaddexp({x}, {y})
+{x} * {y}[:, :1]
+tg.lerp({x}, {y}, 0.25)
+""".strip().split("\n")
+WITH_PARAMETERS = """
+{x} * {row}
+{x} + {row}
+{x} * {row} + {row2}
+({x} + {row}) * {row2}
+{x} * {number}
+{x} + {number}
+{x} * {flat} + {flat2}
+{x} / (1 + {row} ** 2)
+tg.sigmoid({row}) * {x}
+tg.sigmoid({number}) * {x}
+{x} * tg.tanh({row}) + F.silu({row2})
+{x} @ {square}
+{x} @ {square}.T
+F.linear({x}, {square}, {row})
+F.layer_norm({x}, ({n},), {row}, {row2})
+({x} - {x}.mean(-1, keepdim=True)) * {row} + {row2}
+tg.tanh({x} * {row} + {row2})
+tg.tanh({x} @ {square} + {row})
+{x} * F.softmax({row}, 0)
+{x} * {row}.exp().clamp(max=2)
+{x} + F.gelu({row})
+tg.where({row} > 0, {x}, {x} * {number})
+{x} * tg.erf({row})
+F.prelu({x}, {number})
+""".strip().split("\n")
+SLICES = """
+{x}[:, {i}:{j}]
+{x}[..., {i}:{j}]
+{x}.narrow(1, {i}, {k})
+{x}[:, {i}:{j}:1]
+{x}[:, -{u}:{j}]
+{x}[:, [{list}]]
+{x}.split([{i}, {k}, {rest}], -1)[1]
+tg.cat([{x}[:, m:m + 1] for m in range({i}, {j})], 1)
+tg.stack({x}.unbind(1)[{i}:{j}], 1)
+{x}.index_select(1, tg.tensor([{list}]))
+{x}.reshape(-1, {n}, 1)[:, {i}:{j}, 0]
+{x}[:, None, {i}:{j}].squeeze(1)
+""".strip().split("\n")
+HEADS = """
+{x}[:, :{j}]
+{x}[:, 0:{j}]
+{x}[:, :-{rest}]
+{x}.split([{j}, {rest}], 1)[0]
+{x}[:, :{j}] * 1
+""".strip().split("\n")
+TAILS = """
+{x}[:, {i}:]
+{x}[:, -{u}:]
+{x}[..., {i}:]
+{x}.split([{i}, {u}], 1)[1]
+""".strip().split("\n")
+HALVES = """
+{x}.chunk(2, -1)[{h}]
+{x}.chunk(2, 1)[{h}]
+{x}.split({m}, 1)[{h}]
+{x}.view(-1, 2, {m})[:, {h}]
+{x}.reshape(-1, 2, {m}).sum(1)
+""".strip().split("\n")
+ONES = """
+{x}[:, {i}][:, None]
+{x}[:, {i}].unsqueeze(-1)
+{x}[:, {i}:{j}]
+{x}.unbind(1)[{i}].unsqueeze(1)
+{x}.select(1, {i}).reshape(-1, 1)
+{x}[:, {i}, None]
+""".strip().split("\n")
 IN_PLACE = (
     "{v} = {x}.clone()\n        {v} += {y}", "{v} = {x} * 1\n        {v}.mul_({y}).add_(0.1)",
     "{v} = tg.zeros_like({x})\n        {v}[:, :{j}] = {y}[:, :{j}]",
@@ -282,8 +284,8 @@ def drawn_text(rng: Random) -> tuple[str, dict[str, Any]]:
             new.append(names[k])
         elif how < 0.7 and n > 1:
             x = w.widen(w.any(), 1)
-            new.append(w.register(rng.choice(["tg.cat([{s}[:, 1:], {x}], 1)", "tg.cat([{x}, {s}[:, :-1]], 1)"])
-                                  .format(s=names[k], x=x), n))  # fmt: skip
+            form = rng.choice(["tg.cat([{s}[:, 1:], {x}], 1)", "tg.cat([{x}, {s}[:, :-1]], 1)"])
+            new.append(w.register(form.format(s=names[k], x=x), n))
         elif how < 0.85:
             x, W = w.any(), None
             W = w.parameter(w.widths[x], n)

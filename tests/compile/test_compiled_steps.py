@@ -179,7 +179,7 @@ REFUSED: dict[str, Any] = {
     "matmul of .* may mix rows": lambda self, a, h: tg.tanh(a + h @ h.t() @ a),
     "cumsum of .* may mix rows": lambda self, a, h: tg.tanh(a + h.cumsum(0)),
     "stack of .* may mix rows": lambda self, a, h: tg.tanh(a + tg.stack([self.b] * h.shape[0])),
-    r"matmul of \(4, .*\) and \(.*, 4\) may mix rows": lambda self, a, h: (
+    r"cat of \(.*, 4\) and \(.*, 4\) may mix rows": lambda self, a, h: (
         tg.cat([h, a]).t() @ tg.stack([h, a], 1).reshape(-1, H)
     ),
     "np.all on values": lambda self, a, h: tg.tanh(a + h.cumprod(-1)),
@@ -190,7 +190,9 @@ REFUSED: dict[str, Any] = {
     "has a row for each sequence but comes from no input": lambda self, a, h: (
         h + tg.arange(h.shape[0]).unsqueeze(1) * a
     ),
-    r"np.multiply.reduce on values": lambda self, a, h: a + np.multiply.reduce(h.detach().numpy(), 1)[:, None],
+    r"np.multiply.reduce on values": lambda self, a, h: (
+        a + np.multiply.reduce(h.detach().numpy(), 1)[:, None]
+    ),
     "item asks for a value": lambda self, a, h: a + h.sum().item(),
     "a state of the form .*tensor, tensor.* from one of tensor": lambda self, a, h: Step(h, (h, a)),
     r"a state \(8,\) float64 from one of \(4,\) float64": lambda self, a, h: tg.cat([h, a], 1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import Any
 
@@ -18,28 +17,10 @@ from tinygrad_rnn.nn.loop import tensors_in
 
 CELLS = cells()
 T, D, H = 3, 3, 4
-AS_TUPLE = "step makes a state of the form LSTMState(h=tensor, c=tensor) from one of (tensor, tensor)"
-EAGER = {  # the cells that no program is made for, and the words of the reason; the aim is three at most
-    "BatchedHeadsGRU": "permute of (13, 2, 2) may mix rows",
-    "CTRNN": "negative of (4,) may mix rows",
-    "ChronoLSTM": AS_TUPLE,
-    "DelayLine": "permute of (13, 3, 3) may mix rows",
-    "DeltaNet": "cat of (13, 1) and (13, 12) may mix rows",
-    "FeatureAttentionLSTM": AS_TUPLE,
-    "GARCH": "divide of () may mix rows",
-    "Householder": "reshape of (13,) may mix rows",
+EAGER = {  # the cells that no program is made for, and the words of the reason
     "IndependentMechanisms": "put: an index depends on data",
-    "Kalman": "cat of (26, 1) and (26, 1) and (13, 1) may mix rows",
-    "LeakyIntegrateAndFire": "'numpy.bool' object has no attribute 'value'",
-    "LiquidTimeConstant": "divide of (4,) may mix rows",
-    "Mogrifier": AS_TUPLE,
-    "RelationalMemory": "permute of (13, 3, 3, 2, 2) may mix rows",
-    "S4DReal": "permute of (13, 3, 4) may mix rows",
-    "SelectiveSSM": "reshape of (3, 13) may mix rows",
-    "TimeAwareLSTM": AS_TUPLE,
     "TopKGated": "put: an index depends on data",
 }
-EAGER_FORWARD = {"GRUD": "the program that was made is not right (last state 1"}  # without gradients
 NOISY = (  # those that draw random numbers in training
     "GumbelState",
     "MultiHeadGRU",
@@ -123,24 +104,16 @@ def test_noise_is_that_of_the_eager_loop(name: str, batch: str) -> None:
 def test_without_gradients_a_published_cell_gives_the_same(name: str) -> None:
     eager = nn.Recurrent(made(name))
     x, state = drawn(made(name), 2)
-    compiled = tg.compile(eager, fullgraph=name not in EAGER_FORWARD)
+    compiled = tg.compile(eager, fullgraph=True)
     with tg.no_grad():
-        wanted, last = eager(x, state)
-        with (
-            contextlib.nullcontext()
-            if name not in EAGER_FORWARD
-            else pytest.warns(RuntimeWarning, match=re.escape(EAGER_FORWARD[name]))
-        ):
-            found, end = compiled(x, state)
+        (wanted, last), (found, end) = eager(x, state), compiled(x, state)
     pairs = zip([found, *tensors_in(end)], [wanted, *tensors_in(last)])
     assert_same(*zip(*((a.numpy(), b.numpy()) for a, b in pairs)))
 
 
-@pytest.mark.xfail(
-    reason="np.negative(y, out=y) of a column with these strides reads beside it in NumPy 2.4.6"
-)
 @pytest.mark.parametrize(("dtype", "depth"), [("float32", 4), ("float64", 8)])
 def test_a_gate_of_one_column_in_a_wider_buffer(dtype: str, depth: int) -> None:
+    """NumPy 2.4.6's negative, in place on a column of such strides, reads beside it."""
     tg.manual_seed(0)
     cell = CELLS["StackRNN"](D, H, depth).to(getattr(tg, dtype))
     eager = nn.Recurrent(cell)
@@ -162,5 +135,5 @@ def test_a_published_cell_uses_all_that_it_has(name: str) -> None:
 
 def test_few_cells_run_eagerly() -> None:
     assert len(CELLS) >= 60
-    assert len(EAGER) <= 18
+    assert len(EAGER) <= 3
     assert EAGER.keys() <= CELLS.keys()

@@ -10,6 +10,8 @@ they are asked for, because the sum of many is cheaper than each alone:
 from __future__ import annotations
 
 import math
+import operator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -195,6 +197,8 @@ def owned(g: Any) -> Sum:
 
 
 def product(a: list[Any], g: list[Any]) -> Any:
-    """Σₜ aₜᵀ gₜ as one product."""
+    """Σₜ aₜᵀ gₜ as one product; of tensors, which cannot be put together without a copy each, one after the other."""
+    if len(a) > 1 and a[0].__class__ is not np.ndarray:
+        return reduce(operator.add, (product([x], [y]) for x, y in zip(a, g)))
     stacked_a, stacked_g = (a[0], g[0]) if len(a) == 1 else (np.concatenate(a), np.concatenate(g))
     return np.matmul(stacked_a.swapaxes(0, 1), stacked_g)

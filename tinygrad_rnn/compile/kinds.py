@@ -6,7 +6,6 @@ The step is traced on R rows, R a prime that nothing else has as a size, so that
     row       (R, ...): a row for each sequence, each computed from that row alone
     fold      (R n, k): a row made into several; only a sum over all rows may follow
     turned    (k, R): rows as columns; likewise
-    stacked   (2 R, k): several rows below each other; likewise
     reduced   a sum over rows, such as the gradient of a weight, and what is linear in it
 
 For h (R, H): `tanh(h)` is row, `h.mean(1)` is row, `h.T @ d_a` is reduced, and `h - h.mean(0)` mixes rows:
@@ -81,9 +80,7 @@ def kind_of_rows(rows: int, op: str, values: list[Value], static: Any, shape: tu
         return product_kind(values[0], values[1], leads)
     if op == "sum" and 0 in axes and kinds <= {"row", "fold"}:
         return "reduced"
-    if op == "cat" and axes == (0,) and kinds == {"row"}:
-        return "stacked"
-    if op == "permute" and not leads and kinds <= {"row", "fold", "stacked"} and (kinds == {"row"} or len(shape) == 2):
+    if op == "permute" and not leads and kinds <= {"row", "fold"} and (kinds == {"row"} or len(shape) == 2):
         return "turned"
     if op == "reshape" and kinds == {"row"} and not leads and folds(values[0], rows, shape):
         return "fold"
@@ -91,13 +88,9 @@ def kind_of_rows(rows: int, op: str, values: list[Value], static: Any, shape: tu
 
 
 def product_kind(a: Value, b: Value, leads: bool) -> str:
-    """The kind of a product; "split" for one of stacks, which is a sum of products."""
-    if a.kind == "turned" and b.kind in ("row", "fold", "stacked") and len(b.shape) == 2:
-        stacks = [v for v in (a.args[0], b) if v.kind == "stacked"]
-        if not stacks:
-            return "reduced"
-        sizes = [[part.shape[0] for part in stack.args] for stack in stacks]
-        return "split" if len(stacks) == 2 and sizes[0] == sizes[1] else ""
+    """The kind of a product."""
+    if a.kind == "turned" and a.args[0].kind in ("row", "fold") and b.kind in ("row", "fold") and len(b.shape) == 2:
+        return "reduced"
     by_const = (
         a.kind == "row" and b.kind == "const" and len(a.shape) > max(1, len(b.shape) - (len(b.shape) < 3))
     )

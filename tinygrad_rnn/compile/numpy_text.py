@@ -50,7 +50,10 @@ SIGMOID = '''
 def sigmoid(x, out=None, one=1):
     """1 / (1 + exp(-x)); of a small x it is done sooner with an array of ones than with the number"""
     y = np.empty_like(x) if out is None else out
-    np.negative(x, out=y)
+    if y.flags.c_contiguous:
+        np.negative(x, out=y)
+    else:  # which NumPy 2.4 negates wrongly in place, for some strides
+        np.multiply(x, -1, out=y)
     np.exp(y, out=y)
     np.add(y, one, out=y)
     return np.divide(one, y, out=y)

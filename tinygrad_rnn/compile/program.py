@@ -237,7 +237,7 @@ def eager_gradients(call: Call, inputs: Any, gradients: Any) -> list[Any]:
     with enable_grad():
         copies = [t.clone() if t.requires_grad else t for t in tensors]
         rest = iter(copies)
-        data, state = next(rest), each(lambda _: next(rest), call.program.step.state_tree)
+        data, state = next(rest), each(lambda _: next(rest), call.program.step.given_tree)
         originals = members(call.cell)
         swapped = {id(originals[path]): next(rest) for path in call.program.paths}
         with drawing_from(Replay(in_order(list(call.noise), call.sizes, call.reverse))):

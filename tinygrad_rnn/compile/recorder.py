@@ -176,25 +176,13 @@ class Trace:
             still = not any(hasattr(i, "dtype") or i is None for i in static["index"])
         if values and (still or (op in ("reshape", "expand") and values[0].shape == shape)):
             return values[0]
-        if op == "cat" and axes_in(static, values) == (0,) and {v.kind for v in values} == {"turned"}:
-            wide = [v.args[0] for v in values]  # [aᵀ; bᵀ] = [a b]ᵀ
-            sizes = {"axis": 1, "sizes": [v.shape[1] for v in wide]}
-            return self.turned(self.made("cat", tuple(wide), sizes, shape[::-1], dtype))
         kind = kind_of(self.rows, op, args, static, shape) if self.strict else "row"
         if not kind:
             found = RowFirst(self).done(op, args, static, shape, dtype)
             if found is None:
                 raise mixing(op, args)
             return found
-        if kind == "split":  # [a₁; a₂]ᵀ [g₁; g₂] = a₁ᵀ g₁ + a₂ᵀ g₂
-            pairs = zip(values[0].args[0].args, values[1].args)
-            parts = [self.made("matmul", (self.turned(a), g), {}, shape, dtype) for a, g in pairs]
-            return reduce(lambda a, b: self.made("add", (a, b), {}, shape, dtype), parts)
         return self.added(Value(op, args, static, shape, dtype, kind))
-
-    def turned(self, v: Value) -> Value:
-        """The transpose of a matrix."""
-        return self.made("permute", (v,), {"axes": (1, 0)}, v.shape[::-1], v.dtype)
 
     def added(self, value: Value) -> Value:
         """The value, as the newest of the program."""

@@ -43,9 +43,11 @@ class RowFirst:
             return None
         if op == "matmul" and len(of_rows) == 2 and self.rows not in shape:
             return self.summed(*args, shape, dtype)
+        if op == "sum" and of_rows and self.rows not in shape:
+            return self.total(args[0], static, shape, dtype)
         if shape.count(self.rows) != 1:
             return None
-        if not of_rows and op not in ("reshape", "stack"):
+        if not of_rows and op not in ("reshape", "stack", "place"):
             return None
         places = [self.place(a) for a in args]
         q = shape.index(self.rows)
@@ -57,6 +59,8 @@ class RowFirst:
             return self.reshaped(args[0], places[0] or 0, shape, dtype, q)
         if op == "getitem" and not any(hasattr(i, "dtype") or i is None for i in static["index"]):
             return self.part(args[0], places[0] or 0, static["index"], shape, dtype, q)
+        if op == "place":
+            return self.filled(args, static, shape, dtype, q)
         if op == "stack" and len(set(places)) == 1 and places[0] is not None:
             return self.stacked(args, places[0], static, shape, dtype, q)
         if op in ("sum", "amax", "prod", "cumsum", "cat") and len(set(places)) == 1:
@@ -141,6 +145,31 @@ class RowFirst:
         front = (self.rows, *self.without(shape, q))
         static = {"index": (slice(None), *self.without(full, p))}
         return self.moved(self.trace.made("getitem", (self.moved(x, p, 0),), static, front, dtype), 0, q)
+
+    def filled(self, args: Any, static: Any, shape: Any, dtype: Any, q: int) -> Value | None:
+        """Parts at slices that take all rows."""
+        fronts, indices = [], []
+        for part, index in zip(args, static["indices"]):
+            if any(hasattr(i, "dtype") or i is None for i in index):
+                return None
+            full = [*index, *[slice(None)] * (len(shape) - len(index))]
+            p = sum(not isinstance(i, int) for i in full[:q])
+            if full[q] != slice(None) or self.place(part) != p:
+                return None
+            fronts.append(self.moved(part, p, 0))
+            indices.append((slice(None), *self.without(full, q)))
+        front = (self.rows, *self.without(shape, q))
+        made = self.trace.made("place", tuple(fronts), {"indices": indices, "shape": front}, front, dtype)
+        return self.moved(made, 0, q)
+
+    def total(self, x: Value, static: Any, shape: Any, dtype: Any) -> Value:
+        """A sum over the rows, and other dimensions."""
+        p = self.place(x) or 0
+        axis = tuple(sorted(i + (i < p) if i != p else 0 for i in axes_in(static, [x])))
+        keep = static["keepdims"]
+        front = (1, *self.without(shape, p)) if keep else shape
+        made = self.trace.made("sum", (self.moved(x, p, 0),), {**static, "axis": axis}, front, dtype)
+        return self.moved(made, 0, p) if keep else made  # type: ignore[no-any-return]
 
     def along(self, op: str, args: Any, p: int, static: Any, shape: Any, dtype: Any, q: int) -> Value | None:
         """Sums and their like along other dimensions than that of the rows."""

@@ -81,8 +81,10 @@ class Statements(Operands):
                 out += self.say(line, args, target)
         return out
 
-    def say(self, line: Line, args: list[str], out: str) -> list[str]:
+    def say(self, line: Line, args: list[str], out: str, in_loop: bool = False) -> list[str]:
         """A line as source."""
+        if line.op == "neg" and not (self.last and in_loop):  # NumPy 2.4 negates some strided arrays wrongly
+            return self.call("mul", [*args, "-1"], line.static, out, self.last)
         return self.call(line.op, args, line.static, out, self.last)
 
     # --- the loop
@@ -109,7 +111,7 @@ class Statements(Operands):
                 n = self.ones(line.out)
                 fixed[f"ones_{n}"] = f"w.ones[:{n}]"
                 out += f", one=ones_{n}"
-            body += self.say(line, [local[a] if isinstance(a, Spot) else a for a in line.args], out)
+            body += self.say(line, [local[a] if isinstance(a, Spot) else a for a in line.args], out, True)
         self.loop_views[way] = list(views.values())
         before = [f"{name} = {text}" for name, text in fixed.items()]
         head = wrapped(self.header(way, list(views), given)) if body else []

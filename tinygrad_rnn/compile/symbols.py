@@ -22,6 +22,14 @@ from ..ops.protocol import FUNCTIONS
 from ..tensor import Tensor
 
 OF_VALUES = {np.all, np.any, np.sort, np.allclose, np.array_equal}
+SHORT = {  # the names that operations of tensors have
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "negative": "neg",
+    "power": "pow",
+    "absolute": "abs",
+}
 LIBRARIES = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
 ORDERS = {np.argmax, np.argmin, np.argsort}
 
@@ -139,7 +147,7 @@ class Symbol(np.ndarray[Any, Any]):
             return as_arrays(as_tensors(inputs[0]).sum(axis, keepdims))
         if method != "__call__" or kwargs:
             raise refused(f"np.{ufunc.__name__}.{method} on values")
-        return trace.symbol(trace.note(ufunc.__name__, ufunc, inputs, {}))
+        return trace.symbol(trace.note(SHORT.get(ufunc.__name__, ufunc.__name__), ufunc, inputs, {}))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in (np.max, np.min):
@@ -255,4 +263,4 @@ def mixture(value: Value) -> Any:
     """Numbers of both signs, no two rows alike: what is computed from them behind our back is no constant."""
     numbers = np.sin(np.arange(1, 1 + math.prod(value.shape)) * 1.7).reshape(value.shape)
     scaled = {"b": numbers > 0.1, "f": numbers}.get(value.dtype.kind, numbers * 100)
-    return scaled.astype(value.dtype)
+    return np.asarray(scaled).astype(value.dtype)

@@ -54,6 +54,7 @@ class Step:
     values: list[Value] = field(default_factory=list)
     forward_count: int = 0  # how many of the values belong to forward
     y_tree: Any = None
+    given_tree: Any = None  # the form of the state that the step was given; of the one that it makes:
     state_tree: Any = None
     kept: dict[int, Any] = field(default_factory=dict)  # the arrays that the step brought along, by id
 
@@ -118,6 +119,10 @@ def trace_twice(
     if step.kept.keys() & again.kept.keys():
         raise Untraceable("a tensor from outside is used; make it an attribute of the cell")
     others = [again]
+    if repr(step.given_tree) != repr(step.state_tree):  # later steps are given the other kind of tuple
+        leaves = iter(tensors_in(state))
+        later = each(lambda _: next(leaves), step.state_tree)
+        others.append(run_step(cell, x, later, False, Trace(second, codes_of(cell), True), early))
     if "len" in reads_of(cell).names:  # whose result is a plain number, which a branch may look at
         for n, strict in ((1009, True), (max(2, len(tensors_in(state)[0])), False)):
             others.append(run_step(cell, x, state, False, Trace(n, codes_of(cell), True, strict), early))
@@ -149,7 +154,7 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, ea
         dtype=next((s.dtype for s in tensors_in(state) if s.dtype.kind == "f"), x.dtype),
         rows=trace.rows,
         params={path: trace.value_of(t.array) for path, t in params.items()},
-        state_tree=form(state),
+        given_tree=form(state),
         values=trace.values,
         kept=trace.kept,
         backward=backward,
@@ -194,8 +199,9 @@ def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -
         y, following = advance(cell, cell.project(data), live)
     trace.name_frames()
     step.y_tree = form(y)
-    if repr(form(following)) != repr(step.state_tree):
-        made, given = (repr(tree).replace("None", "tensor") for tree in (form(following), step.state_tree))
+    step.state_tree = form(following)
+    if plain_form(step.state_tree) != plain_form(step.given_tree):
+        made, given = (repr(tree).replace("None", "tensor") for tree in (step.state_tree, step.given_tree))
         raise Untraceable(f"step makes a state of the form {made} from one of {given}")
     step.ys = [as_row(trace, t, "output") for t in tensors_in(y)]
     step.nexts = [as_row(trace, t, "state") for t in tensors_in(following)]
@@ -247,6 +253,11 @@ def as_row(trace: Trace, tensor: Any, what: str) -> Value:
     if not isinstance(value, Value) or value.kind != "row":
         raise Untraceable(f"step returns {what} of shape {tensor.shape}, which has no row for each sequence")
     return value
+
+
+def plain_form(tree: Any) -> Any:
+    """The form of a state, a tuple and a named tuple being alike."""
+    return tuple(map(plain_form, tree)) if isinstance(tree, tuple) else tree
 
 
 def form(tree: Any) -> Any:
