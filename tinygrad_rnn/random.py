@@ -37,7 +37,7 @@ source = Source()
 
 @contextmanager
 def drawing_from(instead: Any) -> Iterator[None]:
-    """In this thread, draw from `instead` whatever is asked of any generator; their own states stay as they are."""
+    """In this thread, draw from `instead` what is asked of any generator; their states stay as they are."""
     before, source.instead = source.instead, instead
     try:
         yield
@@ -72,7 +72,7 @@ class Generator:
     def rng(self) -> np.random.Generator:
         """The source of numbers: `own`, or what this thread draws from instead."""
         instead = source.instead
-        return self.own if instead is None else instead.of(self)  # type: ignore[no-any-return]
+        return self.own if instead is None else instead.of(self)
 
     def initial_seed(self) -> int:
         """The seed the stream was started from."""

@@ -197,7 +197,7 @@ def owned(g: Any) -> Sum:
 
 
 def product(a: list[Any], g: list[Any]) -> Any:
-    """Σₜ aₜᵀ gₜ as one product; of tensors, which cannot be put together without a copy each, one after the other."""
+    """Σₜ aₜᵀ gₜ as one product; of tensors as a sum of products."""
     if len(a) > 1 and a[0].__class__ is not np.ndarray:
         return reduce(operator.add, (product([x], [y]) for x, y in zip(a, g)))
     stacked_a, stacked_g = (a[0], g[0]) if len(a) == 1 else (np.concatenate(a), np.concatenate(g))

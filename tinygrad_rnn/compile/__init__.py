@@ -67,19 +67,23 @@ def compile(
     options: Any = None,
     disable: bool = False,
 ) -> Any:
-    """`model`, its recurrent layers compiled: the same parameters, call and results, but faster.
+    """Compile the recurrent layers of `model`: the same parameters, call and results, but faster.
 
-    model: RNN, LSTM, GRU, Recurrent, a single Cell (which becomes `Recurrent(cell)`), or any module that holds such
-    layers: then a copy of it whose recurrent layers are compiled, over the same parameters, with the same state_dict.
-    fullgraph: what cannot be compiled is a RuntimeError; by default it runs eagerly, after one warning that names the
-    operation. dynamic: True makes one program for batches of every size (packed rows, slower for dense ones); by default
-    each size has its own. The number of steps is free in any case. backend: "inductor" (PyTorch's default) stands for the
-    one there is, a NumPy program; "eager" leaves the model as it is, as `disable=True` does. mode: None or "default".
-    Other modes and backends, and `options`, are a NotImplementedError.
+    model: RNN, LSTM, GRU, Recurrent, a single Cell (which becomes `Recurrent(cell)`), or any module that
+    holds such layers: then a copy of it whose recurrent layers are compiled, over the same parameters, with
+    the same state_dict.
+    fullgraph: True makes a RuntimeError of what cannot be compiled; by default it runs eagerly, after one
+    warning that names the operation.
+    dynamic: True makes one program for batches of every size (packed rows, slower for dense batches); by
+    default each size has its own. The number of steps is free in any case.
+    backend: "inductor", PyTorch's default, stands for the only one, a NumPy program; "eager" gives the
+    model back as it is, and so does `disable=True`.
+    mode: None or "default". Other modes and backends, and `options`, raise NotImplementedError.
 
-    After the first call, `source`, `save_source(path)` and `explain()` of a compiled layer show what was made;
-    `explain()` of a compiled model lists its layers, also before. A program is proved against the traced step and tried
-    against the eager one before it is first used; what fails runs eagerly, with a warning.
+    After the first call, `source`, `save_source(path)` and `explain()` of a compiled layer show what was
+    made; `explain()` of a compiled model lists its layers, also before. Before its first use a program is
+    proved against the traced step and tried against the eager one; if it fails, the layer runs eagerly,
+    with a warning.
 
     >>> import tinygrad_rnn as tg
     >>> gru = tg.compile(tg.nn.GRU(3, 5))
@@ -100,7 +104,8 @@ def compile(
     twin = compiled_model(model, fullgraph, bool(dynamic), {})
     if twin is model:
         raise TypeError(
-            f"compile: {type(model).__name__} holds no RNN, LSTM, GRU or Recurrent; only recurrent layers are compiled"
+            f"compile: {type(model).__name__} holds no RNN, LSTM, GRU or Recurrent, "
+            "and only recurrent layers are compiled"
         )
     return twin
 
@@ -126,7 +131,7 @@ def compiled_layer(layer: Recurrent, fullgraph: bool, dynamic: bool) -> Any:
 
 
 def compiled_model(model: Module, fullgraph: bool, dynamic: bool, memo: dict[int, Any]) -> Any:
-    """A twin of a model whose recurrent layers, however deep, are compiled; the model itself if it has none."""
+    """Copy a model, its recurrent layers at any depth compiled; a model without any is returned as it is."""
     if id(model) not in memo:
         if isinstance(model, Recurrent):
             memo[id(model)] = compiled_layer(model, fullgraph, dynamic)
@@ -164,14 +169,15 @@ def plain_class(module: Module) -> type:
 
 
 def compiled_again(plain: Module, fullgraph: bool, dynamic: bool) -> Any:
-    """What a copy or an unpickled compiled module is: compiled anew, its programs to be made when they are needed."""
+    """Compile a copy or an unpickled module anew; its programs are made when they are needed."""
     return compile(plain, fullgraph=fullgraph, dynamic=dynamic)
 
 
 class Programs:
     """The programs of one layer, by all that they depend on.
 
-    Two threads that need a program at once may both make it: no lock is held that a process could be forked under.
+    Two threads that need a program at once may both make it: no lock is held that a process could be forked
+    under.
     """
 
     def __init__(self, fullgraph: bool, dynamic: bool) -> None:
@@ -342,10 +348,9 @@ class Compiled(Recurrent):
         return compiled_again, (plain(self), self._programs.fullgraph, self._programs.dynamic)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        memo[id(self)] = twin = compiled_again(
-            copy.deepcopy(plain(self), memo), self._programs.fullgraph, self._programs.dynamic
-        )
-        return twin
+        whole = copy.deepcopy(plain(self), memo)
+        memo[id(self)] = compiled_again(whole, self._programs.fullgraph, self._programs.dynamic)
+        return memo[id(self)]
 
     def __copy__(self) -> Any:
         return compiled_layer(plain(self), self._programs.fullgraph, self._programs.dynamic)
@@ -353,7 +358,7 @@ class Compiled(Recurrent):
 
 def plain(module: Module) -> Any:
     """A compiled module as it was before, over the same parameters."""
-    twin = object.__new__(plain_class(module))
+    twin: Any = object.__new__(plain_class(module))
     vars(twin).update({name: x for name, x in vars(module).items() if name != "_programs"})
     return twin
 

@@ -293,7 +293,7 @@ class Simplifier:
 
 
 def exact(op: str, args: tuple[Any, ...]) -> bool:
-    """True if an operation on numbers can be done beforehand without rounding (or is no operation on numbers)."""
+    """True if an operation on numbers can be done beforehand without rounding, or is none on numbers."""
     if any(isinstance(a, Value) or not math.isfinite(a) for a in args):
         return all(isinstance(a, Value) or math.isfinite(a) for a in args)
     function = FOLDED[op]

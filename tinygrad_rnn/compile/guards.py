@@ -1,14 +1,15 @@
 """Guards: all that a step can read, and so all that a program depends on.
 
     found = Snapshot(cell)
-    found.tensors      {"weight_hh": …, "inner.0.bias": …}     arguments of the program, read anew at each call
-    found.plain        {"hidden_size": …, "config": …}          all else, in a form that can be compared: the guard
+    found.tensors      {"weight_hh": …, "inner.0.bias": …}     arguments of the program, read anew at each
+    call found.plain        {"hidden_size": …, "config": …}          all else, in a form that can be
+    compared: the guard
 
-A program is used again only if nothing of `plain` has changed: attributes of the cell, of its submodules and of objects
-that it holds (by value where they are numbers and texts, by content where they are arrays, by identity where they are
-functions), hooks, attributes of classes, and the global and closure variables that the code of the step names.
-`twin_of` makes the copy of a cell that is traced: what a step writes to it is noticed, refused by name, and seen by
-nobody else. Next: noise.py.
+A program is used again only if nothing of `plain` has changed: attributes of the cell, of its submodules and
+of objects that it holds (by value where they are numbers and texts, by content where they are arrays, by
+identity where they are functions), hooks, attributes of classes, and the global and closure variables that
+the code of the step names. `twin_of` makes the copy of a cell that is traced: what a step writes to it is
+noticed, refused by name, and seen by nobody else. Next: noise.py.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def content(x: Any) -> Any:
     """The content of an array: itself, or a hash that no two arrays share."""
     if x.dtype.hasobject:
         return repr(x.tolist())
-    return x.tobytes() if x.nbytes <= LARGE else hashlib.blake2b(np.ascontiguousarray(x)).digest()
+    return x.tobytes() if x.nbytes <= LARGE else hashlib.blake2b(np.ascontiguousarray(x).tobytes()).digest()
 
 
 def attributes_of(x: Any) -> list[tuple[str, Any]]:
@@ -158,14 +159,16 @@ def attributes_of(x: Any) -> list[tuple[str, Any]]:
 
 
 def class_attributes(kind: type, names: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    """The attributes among `names` that a class of the user's defines."""
+    """Yield the attributes among `names` of a user's class, each from the class that defines it first."""
+    found: dict[str, Any] = {}
     for c in kind.__mro__:
         if is_users(c):
-            yield from ((name, x) for name, x in vars(c).items() if name in names)
+            found = {name: x for name, x in vars(c).items() if name in names} | found
+    yield from found.items()
 
 
 def is_users(x: Any) -> bool:
-    """True for a module, class or function that belongs neither to this package nor to NumPy nor to Python."""
+    """True for a module, class or function that is not of this package, NumPy or Python."""
     if isinstance(x, types.FunctionType):
         file = x.__code__.co_filename
     else:
@@ -178,14 +181,14 @@ def is_users(x: Any) -> bool:
     path = Path(file)
     if PACKAGE in path.parents or NUMPY in path.parents:
         return False
-    return PYTHON not in path.parents and path != PYTHON or "site-packages" in path.parts
+    return (PYTHON not in path.parents and path != PYTHON) or "site-packages" in path.parts
 
 
 # --- the code of a step
 
 
 class Reads:
-    """The variables and class attributes that some functions read, and those that the functions they call read."""
+    """The variables and class attributes that functions read, and the functions that they call."""
 
     def __init__(self, functions: list[Any], classes: list[type]) -> None:
         self.variables: dict[
@@ -282,12 +285,12 @@ def twin_of(cell: Module, tensors: dict[int, Tensor], early: bool = False) -> An
 
 
 def copied(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
-    """The same module (or list, dict, array, object of the user's) over other tensors: a copy that may be written."""
+    """Copy a module (or list, dict, array, object of a user) over other tensors, to be written at will."""
     if isinstance(module, Tensor):
         return tensors.get(id(module), module)
     if id(module) in memo:
         return memo[id(module)]
-    kind = type(module)
+    kind: Any = type(module)
     twin = module
     if isinstance(module, dict):
         twin = memo[id(module)] = kind.__new__(kind)

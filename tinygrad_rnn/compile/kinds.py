@@ -64,7 +64,8 @@ def kind_of(rows: int, op: str, args: Sequence[Any], static: dict[str, Any], sha
 def mixing(op: str, args: Sequence[Any]) -> Mixing:
     """The error for an operation that may mix rows."""
     shapes = " and ".join(str(a.shape) for a in args if isinstance(a, Value))
-    return Mixing(f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)", user_line())
+    what = f"{op} of {shapes} may mix rows (dimension 0 are the sequences, each on its own)"
+    return Mixing(what, user_line())
 
 
 def is_row(shape: tuple[int, ...], rows: int) -> bool:
@@ -89,7 +90,8 @@ def kind_of_rows(rows: int, op: str, values: list[Value], static: Any, shape: tu
 
 def product_kind(a: Value, b: Value, leads: bool) -> str:
     """The kind of a product."""
-    if a.kind == "turned" and a.args[0].kind in ("row", "fold") and b.kind in ("row", "fold") and len(b.shape) == 2:
+    several = ("row", "fold")
+    if a.kind == "turned" and a.args[0].kind in several and b.kind in several and len(b.shape) == 2:
         return "reduced"
     by_const = (
         a.kind == "row" and b.kind == "const" and len(a.shape) > max(1, len(b.shape) - (len(b.shape) < 3))

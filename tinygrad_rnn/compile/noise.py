@@ -1,11 +1,12 @@
-"""Random numbers in a step: drawn before the loop, the same numbers in the same order as the eager loop draws.
+"""Random numbers in a step: drawn before the loop, the same and in the same order as in the eager loop.
 
     F.dropout(h, 0.5)            in the step: h * (noise >= 0.5) / 0.5
     the program                  noise (N, H) is one more argument; each step reads its rows of it
     a call                       draws for the first step, then for the second, …: then the program runs
 
-So the seed that a user sets gives one result, compiled or not. While a step is traced, nobody's generator is asked:
-a draw gives a symbol. A second, eager run of the same call (second derivatives) is handed the numbers of the first.
+So the seed that a user sets gives one result, compiled or not. While a step is traced, nobody's generator is
+asked: a draw gives a symbol. A second, eager run of the same call (second derivatives) is handed the numbers
+of the first.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SIZE = {
 
 
 class Draw(NamedTuple):
-    """One call of a generator in a step: `generator.method(*args, size, **options)`, a row for each sequence."""
+    """A call in a step, `generator.method(*args, size, **options)`: a row for each sequence."""
 
     generator: Any
     method: str

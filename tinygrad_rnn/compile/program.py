@@ -91,7 +91,7 @@ class Memory:
 
 
 class Program:
-    """The functions made for one cell, one dtype, one set of wanted gradients; proved and tried before they are used."""
+    """The functions made for one cell, one dtype, one set of wanted gradients; proved and tried."""
 
     def __init__(
         self,

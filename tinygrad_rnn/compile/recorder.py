@@ -13,7 +13,6 @@ import copy
 import math
 import sys
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from ..autograd.gradmode import mode
 from ..autograd.primitive import record
 from ..tensor import Memory, Tensor
-from .kinds import axes_in, canonical_index, columns, is_row, kind_of, mixing
+from .kinds import canonical_index, columns, is_row, kind_of, mixing
 from .row_first import RowFirst
 from .symbols import Symbol, Untraceable, Value, dummy, key_of, mixture, refused, user_line
 from .writes import Writes
@@ -95,7 +94,7 @@ class Trace:
         args = tuple(self.value_of(x) for x in inputs)
         static = canonical(static, args)
         if op == "put":
-            return self.put(*args, static["index"])
+            return self.put(args[0], args[1], static["index"])
         key = (*key_of(op, args), repr(static))
         if key not in self.known or "array" in repr(static):  # whose text may be shortened
             with np.errstate(all="ignore"):
@@ -108,8 +107,8 @@ class Trace:
         """Zeros with parts added at indices, some of which are places along a dimension."""
         total: Any = None
         for part, index in zip(parts, indices):
-            like = np.broadcast_to(np.zeros((), part.dtype), shape)
-            axis = along(index, like)
+            zeros = np.broadcast_to(np.zeros((), part.dtype), shape)
+            axis = along(index, zeros)
             if axis is not None:
                 static = {"axis": axis, "shape": shape}
                 value = self.note(
@@ -119,7 +118,10 @@ class Trace:
                 raise refused("place: an index depends on data")
             else:
                 value = self.note(
-                    "place", lambda *p, indices, shape: like, (part,), {"indices": [index], "shape": shape}
+                    "place",
+                    lambda g, indices, shape: np.zeros(shape, g.dtype),
+                    (part,),
+                    {"indices": [index], "shape": shape},
                 )
             total = (
                 value
@@ -240,7 +242,7 @@ class Trace:
             self.name_locals(frame)
 
     def name_frames(self) -> None:
-        """Name the values of all frames that were seen. (No caller of theirs may hold them: that is a cycle.)"""
+        """Name the values of all frames that were seen. (A caller that held them would make a cycle.)"""
         for frame in self.frames.values():
             self.name_locals(frame)
 

@@ -4,8 +4,8 @@
     W @ h.T                is the transpose of h @ W.T
     (…).T                  two transposes fall away: h @ W.T
 
-Every value with its rows elsewhere is a transpose of one with its rows in front, and each operation below goes on so.
-What cannot be done so mixes rows. Next: guards.py.
+Every value with its rows elsewhere is a transpose of one with its rows in front, and each operation below
+goes on so. What cannot be done so mixes rows. Next: guards.py.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ class RowFirst:
         made: Value = self.trace.made("permute", (v,), {"axes": tuple(axes)}, shape, v.dtype)
         return made
 
-    def done(self, op: str, args: Any, static: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> Value | None:
+    def done(
+        self, op: str, args: tuple[Any, ...], static: Any, shape: tuple[int, ...], dtype: Any
+    ) -> Value | None:
         """The value of an operation; None if this is no way to do it."""
         inner = all(v.kind in ("row", "turned", "const") for v in args if isinstance(v, Value))
         of_rows = [v for v in args if isinstance(v, Value) and v.kind == "turned"]
         if not inner or any(v.args[0].kind != "row" for v in of_rows):
             return None
         if op == "matmul" and len(of_rows) == 2 and self.rows not in shape:
-            return self.summed(*args, shape, dtype)
+            return self.summed(args[0], args[1], shape, dtype)
         if op == "sum" and of_rows and self.rows not in shape:
             return self.total(args[0], static, shape, dtype)
         if shape.count(self.rows) != 1:
@@ -54,7 +56,7 @@ class RowFirst:
         if op in ELEMENTWISE or op == "expand":
             return self.elementwise(op, args, static, shape, dtype, q)
         if op == "matmul":
-            return self.product(*args, shape, dtype, q)
+            return self.product(args[0], args[1], shape, dtype, q)
         if op == "reshape":
             return self.reshaped(args[0], places[0] or 0, shape, dtype, q)
         if op == "getitem" and not any(hasattr(i, "dtype") or i is None for i in static["index"]):
@@ -73,12 +75,14 @@ class RowFirst:
         for a in args:
             if isinstance(a, Value):
                 p, missing = self.place(a), n - len(a.shape)
-                if (p is not None and p + missing != q) or (p is None and q >= missing and a.shape[q - missing] != 1):
+                apart = p is not None and p + missing != q
+                if apart or (p is None and q >= missing and a.shape[q - missing] != 1):
                     return None
                 if missing and (p is not None or missing < n):
                     full = (1,) * missing + a.shape
                     if p is not None:
-                        a = self.trace.made("reshape", (self.moved(a, p, 0),), {"shape": (self.rows, *self.without(full, q))},
+                        a = self.trace.made("reshape", (self.moved(a, p, 0),), {"shape": (self.rows,
+                        *self.without(full, q))},
                                             (self.rows, *self.without(full, q)), a.dtype)  # fmt: skip
                         fronts.append(a)
                         continue
@@ -94,7 +98,8 @@ class RowFirst:
         n = len(shape)
         if a.kind == "const" and q == n - 1 and len(a.shape) == len(b.shape) == n:
             turned = (*shape[:-2], shape[-1], shape[-2])
-            flipped = self.product(self.moved(b, n - 1, n - 2), self.moved(a, n - 1, n - 2), turned, dtype, n - 2)
+            swapped = (self.moved(b, n - 1, n - 2), self.moved(a, n - 1, n - 2))
+            flipped = self.product(*swapped, turned, dtype, n - 2)
             return flipped and self.moved(flipped, n - 2, n - 1)
         if b.kind != "const" or q != n - 2 or len(a.shape) != n or len(b.shape) != n:
             return None
@@ -125,9 +130,8 @@ class RowFirst:
         """Side by side in a new dimension."""
         axis = static["axis"] % len(shape)
         front = axis if axis > p else axis + 1
-        made = self.trace.made(
-            "stack", tuple(self.moved(a, p, 0) for a in args), {"axis": front}, (self.rows, *self.without(shape, q)), dtype
-        )
+        parts = tuple(self.moved(a, p, 0) for a in args)
+        made = self.trace.made("stack", parts, {"axis": front}, (self.rows, *self.without(shape, q)), dtype)
         return self.moved(made, 0, q)
 
     def reshaped(self, x: Value, p: int, shape: Any, dtype: Any, q: int) -> Value | None:
@@ -135,7 +139,8 @@ class RowFirst:
         if math.prod(x.shape[:p]) != math.prod(shape[:q]) or (p, q) == (0, 0):
             return None
         front = (self.rows, *self.without(shape, q))
-        return self.moved(self.trace.made("reshape", (self.moved(x, p, 0),), {"shape": front}, front, dtype), 0, q)
+        made = self.trace.made("reshape", (self.moved(x, p, 0),), {"shape": front}, front, dtype)
+        return self.moved(made, 0, q)
 
     def part(self, x: Value, p: int, index: Any, shape: Any, dtype: Any, q: int) -> Value | None:
         """A slice that takes all rows."""
@@ -169,7 +174,7 @@ class RowFirst:
         keep = static["keepdims"]
         front = (1, *self.without(shape, p)) if keep else shape
         made = self.trace.made("sum", (self.moved(x, p, 0),), {**static, "axis": axis}, front, dtype)
-        return self.moved(made, 0, p) if keep else made  # type: ignore[no-any-return]
+        return self.moved(made, 0, p) if keep else made
 
     def along(self, op: str, args: Any, p: int, static: Any, shape: Any, dtype: Any, q: int) -> Value | None:
         """Sums and their like along other dimensions than that of the rows."""
@@ -179,7 +184,11 @@ class RowFirst:
         front = tuple(i + (i < p) for i in axes)
         axis = front if isinstance(static["axis"], tuple) else front[0]
         made = self.trace.made(
-            op, tuple(self.moved(a, p, 0) for a in args), {**static, "axis": axis}, (self.rows, *self.without(shape, q)), dtype
+            op,
+            tuple(self.moved(a, p, 0) for a in args),
+            {**static, "axis": axis},
+            (self.rows, *self.without(shape, q)),
+            dtype,
         )
         return self.moved(made, 0, q)
 

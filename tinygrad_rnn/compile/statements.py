@@ -50,7 +50,7 @@ class Statements(Operands):
         return found
 
     def copies(self, v: Value, out: Spot, cuts: list[tuple[int, int]]) -> list[Line]:
-        """Those parts of a larger value that were not written to their slices of it at once, and zeros between."""
+        """Copy the parts of a larger value that were not written to their slices at once; zeros between."""
         lines = [] if out.buffer.zeros else [Line("copy", ("0",), gap, {}) for gap in gaps(v, out, cuts)]
         lines += [
             Line("copy", (self.arg(piece),), part_of(out, lo, hi), {})

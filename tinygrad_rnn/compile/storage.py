@@ -241,7 +241,7 @@ class Storage:
                 self.lead_up(v, self.spots[id(v)])
 
     def keeps_zeros(self, b: Buffer) -> bool:
-        """True if a buffer can start as zeros, since nothing is ever written between the parts of its value."""
+        """True if a buffer can start as zeros: nothing is ever written between the parts of its value."""
         v, cuts = b.holds[0][0] if b.holds else None, None
         if b.reserved and v is not None and v.op == "place":
             cuts = slices_of(v)
@@ -285,7 +285,7 @@ class Storage:
 
     def free(self, spot: Spot, k: int, v: Value | None) -> bool:
         """True if nothing at `spot` is read after position k (or at k, but by an elementwise `v`)."""
-        last = NEVER
+        last: float = NEVER
         if v is not None and id(v) not in self.carried:
             last = max((r for r, _ in self.readers.get(id(v), [])), default=k)
         for w, held in spot.buffer.holds:
@@ -318,7 +318,7 @@ class Storage:
 
     def name_buffers(self) -> None:
         """Name each buffer after the value it was made for, or the last one written to it."""
-        taken: set[str] = set()
+        taken = {"T", "B", "sizes", "blocks", "ones", "forward_steps", "back_steps"}  # the workspace's own
         for buffer in self.buffers:
             named = [(v.name, s) for v, s in buffer.holds if v.name]
             whole = [name for name, s in named if s.lo is None]

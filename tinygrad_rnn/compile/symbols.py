@@ -90,6 +90,8 @@ def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
 class Rows(int):
     """The number of sequences in a trace: a step may pass it on, but not branch on it."""
 
+    __hash__ = int.__hash__
+
 
 def _compared(name: str) -> Callable[..., Any]:
     plain = getattr(int, name)
@@ -116,12 +118,11 @@ for _name in "eq ne lt le gt ge bool".split():
     setattr(Rows, f"__{_name}__", _compared(f"__{_name}__"))
 for _name in "add radd sub rsub mul rmul floordiv rfloordiv mod rmod".split():
     setattr(Rows, f"__{_name}__", _reckoned(f"__{_name}__"))
-setattr(Rows, "__hash__", int.__hash__)
 
 
 def is_ours(frame: Any) -> bool:
     """True for a frame of this package, or of NumPy."""
-    return frame.f_code.co_filename.startswith(LIBRARIES)
+    return bool(frame.f_code.co_filename.startswith(LIBRARIES))
 
 
 class Symbol(np.ndarray[Any, Any]):
@@ -130,7 +131,7 @@ class Symbol(np.ndarray[Any, Any]):
     value: Any = None
     trace: Any = None
 
-    @property
+    @property  # type: ignore[misc]
     def shape(self) -> Any:
         """The sizes; that of the rows is one that a step cannot branch on."""
         plain = super().shape
@@ -205,7 +206,7 @@ def stable(a: Any, axis: int) -> Any:
 
 
 def bounds(v: Any) -> tuple[int, int] | None:
-    """The smallest and the largest integer that a value can hold, if it is made of places along a dimension."""
+    """The smallest and largest integer that a value can hold, if it is made of places along a dimension."""
     if v.op in ("argmax", "argmin", "argsort"):
         return 0, v.args[0].shape[v.static["axis"]] - 1
     if v.op in ("getitem", "reshape", "permute", "expand", "cast") and v.dtype.kind in "iu":
@@ -244,8 +245,8 @@ def _as_tensor(name: str) -> Callable[..., Any]:
 
 
 VALUES = "item tolist all any argsort nonzero __bool__ __float__ __int__ __index__ __setitem__"
-setattr(Symbol, "min", _bound("min", 0))
-setattr(Symbol, "max", _bound("max", 1))
+for _k, _name in enumerate(("min", "max")):
+    setattr(Symbol, _name, _bound(_name, _k))
 METHODS = "swapaxes reshape transpose squeeze sum __getitem__"  # rules call them on values without a gradient
 for _name in VALUES.split():
     setattr(Symbol, _name, _no_value(_name.strip("_")))

@@ -101,7 +101,6 @@ def trace(cell: Cell, x: Tensor, state: Any, backward: bool, early: bool = False
 
     With `early`, x is what the cell's `project` has made of the inputs.
     """
-    tensors = members(cell)
     sizes = {n for t in [x, *tensors_in(state), *members(cell).values()] for n in t.shape}
     free = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)]
     try:

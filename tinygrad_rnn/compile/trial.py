@@ -1,8 +1,8 @@
 """Trial: a new program, before its first use, against the eager cell on a small drawn case.
 
-The verifier proves that a program computes what was traced; the trial asks whether what was traced is what the cell does.
-Three steps in float64, parameters near their values, everything else drawn: outputs, last states and every gradient
-must agree. The numbers come from a generator of its own.
+The verifier proves that a program computes what was traced; the trial asks whether what was traced is what
+the cell does. Three steps in float64, parameters near their values, everything else drawn: outputs, last
+states and every gradient must agree. The numbers come from a generator of its own.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def trial(
 ) -> None:
     """Raise Disagrees unless the program and the cell give the same numbers.
 
-    step: as traced; paths: the parameters that are arguments; case: (B, dense, reverse), of which the first steps of
-    few sequences are taken.
+    step: as traced; paths: the parameters that are arguments; case: (B, dense, reverse), of which the first
+    steps of few sequences are taken.
     """
     B, dense, reverse = case
     rng = np.random.Generator(np.random.PCG64(0))
@@ -79,7 +79,7 @@ def trial(
 
 
 def drawn(rng: Any, shape: Any, like: Tensor, near: Any = None, asks: bool = False) -> Tensor:
-    """Numbers in the form of a tensor, in float64: normal, or near given ones; of integers and truth values 0 and 1."""
+    """Draw numbers in the form of a tensor: normal, or near given ones, in float64; of no floats 0 and 1."""
     if like.dtype.kind != "f":
         return Tensor((rng.random(shape) < 0.5).astype(like.dtype) if near is None else near)
     numbers = rng.standard_normal(shape) * 0.5
@@ -111,7 +111,8 @@ def compare_gradients(
     roots = [(t, Tensor(s)) for t, s, asked in zip(results, seeds, asks) if asked]
     wanted = {name: t for name, t in leaves.items() if t.requires_grad}
     with np.errstate(all="ignore"):
-        gradients = grad([t for t, _ in roots], list(wanted.values()), [s for _, s in roots], allow_unused=True)
+        outputs, gs = [t for t, _ in roots], [s for _, s in roots]
+        gradients = grad(outputs, list(wanted.values()), gs, allow_unused=True)
     eager = dict(zip(wanted, gradients))
     mine = dict(zip(names, found))
     for name, g in eager.items():

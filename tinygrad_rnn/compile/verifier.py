@@ -1,17 +1,19 @@
-"""Verifier: a proof that a program computes what the traced step means. It trusts neither planner nor printer.
+"""Verifier: a proof that a program computes what the traced step means, trusting neither planner nor printer.
 
     the source            run as it is, on residues (verifier_arithmetic.py) in memory that starts as NaN
     the traced step       run value by value, step by step, every value in an array of its own
 
-Both are given the same inputs. All outputs, last states and gradients must be the same residues: for no, one, two
-and three steps (a first, middle and last one), for ragged batches, and once more in buffers that were used before.
-A value that was overwritten too early, read too early, or read from the wrong place is another residue or NaN.
-This file knows nothing of how buffers were chosen, calls were ordered, or text was made: only what a step is.
+Both are given the same inputs. All outputs, last states and gradients must be the same residues: for one, two
+and three steps (a first, middle and last one; without steps a layer runs eagerly), for ragged batches, and
+once more in buffers that were used before. A value that was overwritten too early, read too early, or read
+from the wrong place is another residue, or NaN. This file knows nothing of how buffers were chosen, calls
+ordered, or text made: only what a step is.
 """
 
 from __future__ import annotations
 
 import builtins
+import itertools
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -49,9 +51,9 @@ def verify(source: str, step: Step, paths: Sequence[str], B: int, reverse: bool)
         steps = [few] * len(sizes) if B else sizes
         rows = few if B else max([2, *sizes]) + 1
         by_number = space["workspace"].__code__.co_varnames[0] == "T"  # or by the sizes of the steps
-        w = space["workspace"](len(steps) if by_number else steps, rows)
+        w = run(steps, space["workspace"], len(steps) if by_number else steps, rows)
         for _ in range(1 + (len(steps) > 2)):
-            case = Case(step, steps, rows, reverse, weights, dict((id(v), a) for v, a in brought), rng)
+            case = Case(step, steps, rows, reverse, weights, {id(v): a for v, a in brought}, rng)
             compare(space, w, case, paths, [a for _, a in brought])
     space.clear()  # its functions hold it
 
@@ -94,7 +96,7 @@ class Case:
         self.d_last = [drawn(rng, (B, *s.shape[1:]), s.dtype) for s in step.states]
         self.known = {**brought, **{id(step.params[path]): a for path, a in weights.items()}}
         ends = np.cumsum([0, *sizes]).tolist()
-        blocks = list(zip(ends, ends[1:]))
+        blocks = list(itertools.pairwise(ends))
         self.blocks = blocks[::-1] if reverse else blocks
         self.memory: list[Any] = [None] * len(blocks)  # of each step: its values
         self.ys = [np.empty((N, *y.shape[1:]), a.dtype) for y, a in zip(step.ys, self.d_ys)]
@@ -103,7 +105,7 @@ class Case:
         if step.backward:
             self.d_x = np.zeros(self.x.shape)
             self.d_states = [a.copy() for a in self.d_last]
-            self.d_params: dict[str, Any] = {path: 0.0 for path in step.d_params}
+            self.d_params: dict[str, Any] = dict.fromkeys(step.d_params, 0.0)
             self.run_backward()
 
     def run_forward(self) -> None:
@@ -147,7 +149,7 @@ def compare(space: Any, w: Any, case: Case, paths: Any, brought: Any) -> None:
         *(f"output {k}" for k in range(len(step.ys))),
         *(f"last state {k}" for k in range(len(step.states))),
     ]
-    found = run(case, space["forward"], w, case.x, *case.noise, *case.states, *weights, *brought)
+    found = run(case.sizes, space["forward"], w, case.x, *case.noise, *case.states, *weights, *brought)
     check(case, names, found, [*case.ys, *case.finals], buffers)
     if not step.backward:
         return
@@ -157,18 +159,19 @@ def compare(space: Any, w: Any, case: Case, paths: Any, brought: Any) -> None:
     wanted += [
         (f"the gradient of {path}", case.d_params[path]) for path, v in step.d_params.items() if v is not None
     ]
-    found = run(case, space["backward"], w, *case.d_ys, *case.d_last, case.x, *case.noise, *weights, *brought)
+    given = (*case.d_ys, *case.d_last, case.x, *case.noise)
+    found = run(case.sizes, space["backward"], w, *given, *weights, *brought)
     check(case, [name for name, _ in wanted], found, [a for _, a in wanted], buffers)
 
 
-def run(case: Case, function: Any, *arguments: Any) -> Any:
+def run(sizes: Any, function: Any, *arguments: Any) -> Any:
     """Call a function of the program; an error is a failure of the proof."""
     try:
         with np.errstate(all="ignore"):
             return function(*arguments)
     except Exception as error:
         raise Unproven(
-            f"{function.__name__} fails on steps {case.sizes}: {type(error).__name__}: {error}"
+            f"{function.__name__} fails on steps {sizes}: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -243,12 +246,13 @@ def over(function: Any) -> Callable[..., Any]:
     return lambda x, axis, keepdims=False: function.reduce(x, axis=axis, keepdims=keepdims)
 
 
-SAME = (
-    "add sub:subtract mul:multiply div:divide neg:negative pow:power abs:absolute round:rint exp expm1 log log1p log2 "
-    "sqrt sin cos tanh erf sign floor ceil floor_divide remainder maximum minimum logaddexp matmul dot where cumsum cumprod "
-    "negative absolute subtract multiply divide power equal not_equal less less_equal greater greater_equal "
-    "logical_and logical_or logical_xor logical_not isnan isinf isfinite invert bitwise_and bitwise_or bitwise_xor"
-)
+SAME = """
+    add sub:subtract mul:multiply div:divide neg:negative pow:power abs:absolute round:rint
+    exp expm1 log log1p log2 sqrt sin cos tanh erf sign floor ceil floor_divide remainder
+    maximum minimum logaddexp matmul dot where cumsum cumprod
+    equal not_equal less less_equal greater greater_equal isnan isinf isfinite
+    logical_and logical_or logical_xor logical_not invert bitwise_and bitwise_or bitwise_xor
+"""
 MEANING: dict[str, Callable[..., Any]] = {
     **{name.split(":")[0]: FUNCTIONS[name.split(":")[-1]] for name in SAME.split()},
     "sigmoid": sigmoid,

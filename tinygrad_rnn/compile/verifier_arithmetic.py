@@ -3,10 +3,11 @@
     add, subtract, multiply, divide, matmul, sums      what they are in the field: exact, no rounding
     tanh, exp, maximum, greater, …                     a polynomial of the field, drawn by the function's name
 
-So `g * a - g * b` and `g * (a - b)` are the same number, `f * c` and `f * tanh(c)` are not: a polynomial identity
-holds in the field for all inputs or fails for all but a few in a million (Schwartz 1980, Zippel 1979). Residues are kept
-in float64 arrays, which hold integers to 2⁵³ exactly, so that products of matrices are as quick as usual, and
-NaN is left for memory that nobody has written. Slices, views and writes are NumPy's own.
+So `g * a - g * b` and `g * (a - b)` are the same number, `f * c` and `f * tanh(c)` are not: a polynomial
+identity holds in the field for all inputs, or fails for all but a few in a million (Schwartz 1980, Zippel
+1979). Residues are kept in float64 arrays, which hold integers to 2⁵³ exactly, so that products of matrices
+are as quick as usual, and NaN is left for memory that nobody has written. Slices, views and writes are
+NumPy's own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CHUNK = 2**13
 
 
 def reduced(x: Any) -> Any:
-    """The residue of exact integers, as float64; of a number, also of a fraction such as 0.1 (exact in binary)."""
+    """The residue of exact integers, as float64; or of a number, also of a fraction (0.5 is 1 / 2)."""
     if type(x) in (bool, int):
         return float(x % P)
     if type(x) is float:  # not a number of NumPy's, which may be memory that nobody has written
@@ -110,7 +111,7 @@ class Symmetric(Function):
 
 
 def drawn(name: str) -> Callable[..., Any]:
-    """A polynomial of degree 8 in every argument, drawn by a name: it stands for a function of real numbers."""
+    """Draw a polynomial of degree 8 in every argument by a name: it stands for a function of real numbers."""
 
     def rule(*args: Any) -> Any:
         total: Any = 0.0
@@ -249,10 +250,7 @@ class Residues:
 
     def empty(self, shape: Any, dtype: Any) -> Any:
         """Memory: NaN, which no result may hold; of truth values random ones."""
-        if np.dtype(dtype) == bool:
-            new = self.rng.random(shape) < 0.5
-        else:
-            new = np.full(shape, np.nan)
+        new = self.rng.random(shape) < 0.5 if np.dtype(dtype) == bool else np.full(shape, np.nan)
         return new
 
     def zeros(self, shape: Any, dtype: Any) -> Any:

@@ -5,12 +5,13 @@
     top += a                    v3 = v2 + a                 then, since y shows the same memory,
                                 y = cat([v3, v1[:, 2:4]])   and every other view of y is taken anew
 
-Values never change; which value a tensor stands for does. What the step was given (its state, its input, the cell's
-tensors) must not be written: whoever gave it would see that. Next: members.py.
+Values never change; which value a tensor stands for does. What the step was given (its state, its input, the
+cell's tensors) must not be written: whoever gave it would see that. Next: members.py.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +84,7 @@ class Writes:
         if len(root.memory.living()) > 1:
             raise refused("in place: the tensor shares its memory with one that is detached")
         fresh = {id(tensor): value}
-        for part, whole in zip(chain, chain[1:]):
+        for part, whole in itertools.pairwise(chain):
             fresh[id(whole)] = self.with_part(part, whole, fresh[id(part)])
         for view in self.views:  # in the order in which they were taken: bases come first
             if id(view.base) in fresh and id(view.tensor) not in fresh:

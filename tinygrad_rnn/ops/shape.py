@@ -161,7 +161,8 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     shape = (1,) * (len(counts) - input.ndim) + input.shape
     often = [k != 1 for k in counts]  # a dimension that stays needs no new one before it
     pairs = [m for k, n, many in zip(counts, shape, often) for m in ((k, n) if many else (n,))]
-    spread = expand(reshape(input, [m for n, many in zip(shape, often) for m in ((1, n) if many else (n,))]), pairs)
+    apart = [m for n, many in zip(shape, often) for m in ((1, n) if many else (n,))]
+    spread = expand(reshape(input, apart), pairs)
     y = reshape(spread, [a * b for a, b in zip(counts, shape)])
     return y if y.array.flags.writeable else clone(y)  # always a copy
 
