@@ -267,8 +267,21 @@ def test_compiling_draws_from_nobodys_random_numbers() -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
+class Plain(nn.Cell):
+    """Without products: a BLAS may hold locks of its own over a fork."""
+
+    hidden_size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.g = nn.Parameter(tg.ones(2))
+
+    def step(self, a: Any, h: Any) -> Any:
+        return tg.tanh(a * self.g + h)
+
+
 def compile_in_child(queue: Any) -> None:
-    queue.put(tg.compile(nn.GRU(2, 3))(tg.ones(3, 2, 2))[0].shape)
+    queue.put(tg.compile(Plain(), fullgraph=True)(tg.ones(3, 2, 2))[0].shape)
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
@@ -278,7 +291,7 @@ def test_a_process_can_be_forked_while_another_thread_compiles() -> None:
 
     def compiling() -> None:
         while not stop.is_set():
-            tg.compile(nn.GRU(2, 3))(tg.ones(3, 2, 2))
+            tg.compile(Plain())(tg.ones(3, 2, 2))
 
     other = threading.Thread(target=compiling)
     other.start()
@@ -290,7 +303,7 @@ def test_a_process_can_be_forked_while_another_thread_compiles() -> None:
             child.start()
             child.join(20)
             assert child.exitcode == 0
-            assert queue.get() == (3, 2, 3)
+            assert queue.get() == (3, 2, 2)
     finally:
         stop.set()
         other.join()

@@ -120,7 +120,7 @@ def main():
         for words, tags in training_data
     ]
     losses = []
-    for _epoch in range(25):
+    for epoch in range(25):
         for sentence, tags in pairs:
             model.zero_grad()
             loss = model.neg_log_likelihood(sentence, tags)

@@ -41,7 +41,7 @@ def main():
             p.data = torch.tensor(rng.normal(0, 1 / np.sqrt(p.shape[1]), p.shape))
     optimizer = torch.optim.RMSprop(model.parameters(), lr=4e-3, alpha=0.9)
     losses = []
-    for _step in range(220):
+    for step in range(220):
         x, y = copy_data(rng, 32)
         logits = model(x)
         loss = F.cross_entropy(logits.transpose(1, 2), y)  # classes in dimension 1

@@ -59,7 +59,7 @@ def main():
         p.data = torch.tensor(rng.uniform(-0.4, 0.4, p.shape)).float()
     optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True)
     losses = []
-    for _step in range(100):  # is the sum of the signs positive?
+    for step in range(100):  # is the sum of the signs positive?
         xs = torch.from_numpy(rng.choice([-1.0, 1.0], (7, 20, 2))).float()
         labels = (xs[..., 0].sum(0) > 0).float()
         loss = nn.functional.binary_cross_entropy_with_logits(readout(cell(xs)).squeeze(1), labels)

@@ -40,7 +40,7 @@ def main():
     optimizer = torch.optim.Adam(critic.parameters(), lr=0.02, betas=(0.5, 0.9))
     losses = []
     t = np.arange(6)[None, :, None]
-    for _step in range(60):
+    for step in range(60):
         real = torch.from_numpy(np.sin(t + rng.uniform(0, 6, (16, 1, 1)))).float()
         fake = torch.from_numpy(rng.uniform(-1, 1, (16, 6, 1))).float()
         alpha = torch.from_numpy(rng.rand(16, 1, 1)).float()

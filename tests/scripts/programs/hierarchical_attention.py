@@ -64,7 +64,7 @@ def corpus(n, seed):
 def main():
     documents, n_sentences, n_words, labels = corpus(30, 0)
     model, rng = HAN(12, 8, 3), np.random.default_rng(1)
-    for _name, p in sorted(model.named_parameters()):
+    for name, p in sorted(model.named_parameters()):
         p.data.copy_(torch.from_numpy(rng.normal(0, 0.4, tuple(p.shape))))
     model.embed.weight.data[model.embed.padding_idx].zero_()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)

@@ -57,7 +57,7 @@ def main():
         p.data = torch.from_numpy(rng.uniform(-0.2, 0.2, p.shape))
     meta_opt = torch.optim.Adam(opt_net.parameters(), lr=0.01)
     losses = []
-    for _task in range(40):
+    for task in range(40):
         curve = unroll(opt_net, quadratic(rng), 15, meta_opt)
         losses.append(curve[-1] / curve[0])
     held_out = [unroll(opt_net, quadratic(rng), 15) for _ in range(10)]

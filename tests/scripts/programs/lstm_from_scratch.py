@@ -60,13 +60,13 @@ def main():
     bound = 1 / math.sqrt(16)
     assert all(-bound <= p.min().item() and p.max().item() <= bound for p in net["lstm"].parameters())
     with torch.no_grad():
-        for _name, p in net.named_parameters():
+        for name, p in net.named_parameters():
             p.copy_(torch.tensor(rng.uniform(-bound, bound, tuple(p.shape))))
         net["lstm"].bias[16:32] += 1  # remember by default
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.03, total_steps=80)
     losses = []
-    for _step in range(80):
+    for step in range(80):
         x = torch.from_numpy(rng.uniform(-1, 1, (16, 10, 1))).float()
         output, _ = net["lstm"](x)
         loss = ((net["out"](output)[:, 2:] - x[:, :-2]) ** 2).mean()

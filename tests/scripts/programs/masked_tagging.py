@@ -59,7 +59,7 @@ def main():
     criterion = nn.CrossEntropyLoss(weight=class_weights, ignore_index=PAD_TAG)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.015, betas=(0.9, 0.99))
     losses = []
-    for _step in range(80):
+    for step in range(80):
         x, y, lengths = make_batch(rng, 24)
         logits = model(x, lengths)
         loss = criterion(logits.view(-1, 2), y.view(-1))

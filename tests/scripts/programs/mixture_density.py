@@ -1,6 +1,5 @@
 """A mixture density RNN: two Gaussians for the next value of a series that jumps up or down; then samples."""
 
-import itertools
 import math
 
 import numpy as np
@@ -58,7 +57,7 @@ def main():
     net.z_mu.bias.data = torch.Tensor([-0.5, 0.5])
     optimizer = torch.optim.RAdam(net.parameters(), lr=0.03)
     losses = []
-    for _step in range(140):
+    for step in range(140):
         xs = series(rng, 10, 16)
         logits, mu, sigma, _ = net(xs[:-1])
         loss = mdn_loss(logits, mu, sigma, xs[1:])
@@ -68,7 +67,7 @@ def main():
         losses.append(loss.item())
     entropy = math.log(2) + 0.5 * math.log(2 * math.pi * math.e * 0.1**2)
     drawn = [0.0, *sample(net, 200)]
-    jumps = np.array([b - 0.5 * a for a, b in itertools.pairwise(drawn)])
+    jumps = np.array([b - 0.5 * a for a, b in zip(drawn, drawn[1:])])
     near = np.mean(np.minimum(abs(jumps - 1), abs(jumps + 1)) < 0.5)
     print(f"{losses[-1]:.3f}, best possible about {entropy:.3f}; {near:.0%} of the samples jump by one")
     return {"losses": losses, "near": float(near), "ups": float(np.mean(jumps > 0))}

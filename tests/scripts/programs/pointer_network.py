@@ -43,7 +43,7 @@ def main():
         p.data.copy_(torch.from_numpy(rng.uniform(-0.4, 0.4, p.shape)))
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     losses = []
-    for _step in range(150):
+    for step in range(150):
         x = torch.from_numpy(rng.rand(32, 4)).float()
         values, order = x.sort(dim=1)
         log_probs, _ = net(x, order)

@@ -53,7 +53,7 @@ def main():
     loss_function = nn.NLLLoss()
     optimizer = optim.SGD(model.parameters(), lr=0.2)
     losses = []
-    for _epoch in range(80):
+    for epoch in range(80):
         total = torch.Tensor([0])
         for sentence, tags in training_data:
             model.zero_grad()

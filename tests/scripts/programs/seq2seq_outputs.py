@@ -69,14 +69,14 @@ def main():
     model = Seq2Seq(Encoder(N_DIGITS, 8, 24, 1), Decoder(N_DIGITS + 1, 8, 24, 1), device).to(device)
 
     def init_weights(m):
-        for _name, param in m.named_parameters(recurse=False):
+        for name, param in m.named_parameters(recurse=False):
             param.data.copy_(torch.from_numpy(rng.uniform(-0.35, 0.35, param.shape)))
 
     model.apply(init_weights)
     optimizer = optim.Adam(model.parameters(), lr=0.015)
     criterion = nn.CrossEntropyLoss(ignore_index=SOS)
     losses = []
-    for _step in range(150):
+    for step in range(150):
         src, trg = batch(rng, 32)
         optimizer.zero_grad()
         output = model(src, trg)

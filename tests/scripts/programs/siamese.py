@@ -49,7 +49,7 @@ def main():
         p.data = torch.from_numpy(weights.uniform(-0.5, 0.5, p.shape))
     optimizer = torch.optim.Adadelta(net.parameters(), lr=2.0, rho=0.9)
     losses = []
-    for _step in range(120):
+    for step in range(120):
         left, right, same = batch(rng, 24)
         similarity = net(left, right)
         loss = nn.MSELoss()(similarity, same)

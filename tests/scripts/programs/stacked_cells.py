@@ -79,7 +79,7 @@ def main():
     rng = np.random.RandomState(8)
     vectors = torch.from_numpy(rng.randn(6, 5))
     model = Stack(vectors, [12, 8], 6).double()
-    for _name, p in model.named_parameters():
+    for name, p in model.named_parameters():
         if p.requires_grad and p.dim() > 1:
             p.data.copy_(torch.from_numpy(rng.uniform(-0.4, 0.4, p.shape)))
     nn.init.zeros_(model.out.bias)

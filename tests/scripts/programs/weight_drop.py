@@ -61,7 +61,7 @@ def main(dropout=0.2):
         p.data.copy_(torch.from_numpy(rng.uniform(-0.4, 0.4, p.size())))
     optimizer = torch.optim.Adam(params, lr=0.02)
     losses = []
-    for _step in range(90):  # repeat the symbol of two steps ago
+    for step in range(90):  # repeat the symbol of two steps ago
         symbols = torch.from_numpy(rng.randint(0, 4, (8, 12)))
         xs = torch.eye(4)[symbols]
         output, _ = wdrnn(xs)
