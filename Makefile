@@ -21,7 +21,7 @@ coverage:  ## the lines and branches of the package that no test runs: an error 
 	HYPOTHESIS_PROFILE=ci $(PYTHON) -m pytest --ignore=tests/parity --cov=tinygrad_rnn
 
 size:  ## lines of every file, the longest functions, and the budget of the engine
-	$(PYTHON) .ci/size.py
+	$(PYTHON) tools/size.py
 
 matrix:  ## the tests on Python 3.10 to 3.13, each with the oldest and the newest NumPy
 	.ci/matrix
@@ -30,7 +30,7 @@ guard:  ## compiled training steps against their matrix products alone: some sec
 	$(PYTHON) benchmarks/guard.py
 
 mutate:  ## break the source in every way, and see what the tests miss; ONLY=text JOBS=n SAMPLE=n SEED=n
-	$(PYTHON) .ci/mutate.py --only '$(ONLY)' --jobs $(or $(JOBS),1) $(if $(SAMPLE),--sample $(SAMPLE)) --seed $(or $(SEED),0)
+	$(PYTHON) tools/mutate.py --only '$(ONLY)' --jobs $(or $(JOBS),1) $(if $(SAMPLE),--sample $(SAMPLE)) --seed $(or $(SEED),0)
 
 clean:  ## remove what can be made again
 	rm -rf .venv build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -6,8 +6,9 @@ from math import e, inf, nan, pi
 
 from numpy import dtype, finfo, iinfo
 
-from . import autograd, backends, cuda, nn, ops, optim, random, utils
+from . import autograd, nn, ops, optim, random, utils
 from .autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .compat import backends, cuda
 from .compile import compile
 from .device import device
 from .dtypes import (
@@ -15,7 +16,7 @@ from .dtypes import (
     set_default_dtype, short, uint8,
 )
 from .dtypes import bool_ as bool
-from .legacy import (
+from .compat.legacy import (
     BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,
     ShortTensor, is_tensor, set_default_tensor_type,
 )
@@ -41,7 +42,8 @@ from .random import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )
 from .serialization import LoadError, load, save
-from .tensor import Size, Tensor
+from .engine.tensor import Tensor
+from .ops.conversion import Size
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .tensor import Tensor
+from .engine.tensor import Tensor
 
 __all__ = [
     "Generator",

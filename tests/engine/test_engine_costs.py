@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.autograd.primitive import Primitive, apply
+from tinygrad_rnn.engine.primitive import Primitive, apply
 
 T, B, D, H = 12, 2, 3, 5
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.nn.parameter import Parameter
 from tinygrad_rnn.serialization import LoadError, load, save
-from tinygrad_rnn.tensor import Tensor
 
 
 def bytes_of(obj: Any) -> bytes:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
-from .engine import grad
+from ..engine.tensor import Tensor
+from .gradients import grad
 from .gradmode import enable_grad
 
 Func = Callable[..., Any]

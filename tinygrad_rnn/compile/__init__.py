@@ -38,11 +38,11 @@ from pathlib import Path
 from typing import Any
 
 from ..autograd.gradmode import mode
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
 from ..nn.module import Module
 from ..nn.recurrent import Recurrent
-from ..tensor import Tensor
 from .members import members, plain_state
 from .program import Call, Program, run
 from .symbols import Untraceable
@@ -178,7 +178,7 @@ class Compiled(Recurrent):
     ) -> tuple[Any, Any]:
         """The time loop: compiled if it can be, else eager."""
         program, tensors = None, members(cell)
-        if mode.anomaly is False and len(sizes) and sizes[-1] and data.dtype.kind != "c":
+        if mode.interpreter is None and len(sizes) and sizes[-1] and data.dtype.kind != "c":
             program = self._programs.of(cell, data, sizes, state, reverse, tensors)
         if program is None:
             return unroll(cell, data, sizes, state, reverse)

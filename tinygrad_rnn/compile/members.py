@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..nn.module import Module
-from ..tensor import Tensor
 
 PLAIN = (bool, int, float, str, type(None))
 BOOKS = vars(Module()).keys() - {"training"}  # what every module keeps for itself

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.contributions import owned
-from ..autograd.engine import grad
 from ..autograd.function import attach
+from ..autograd.gradients import grad
 from ..autograd.gradmode import enable_grad, mode
-from ..autograd.primitive import Primitive
+from ..engine.accumulate import owned
+from ..engine.primitive import Primitive
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
-from ..tensor import Tensor
 from .demo import demo
 from .emit import Emitter
 from .fission import plan
@@ -133,7 +133,7 @@ def run(call: Call, inputs: list[Tensor]) -> list[Tensor]:
     lease, found = run_forward(call, arrays)
     outputs = [Tensor(a) for a in found]
     for tensor in outputs:
-        tensor.memory.shared = False  # nobody else holds its array
+        tensor.storage.shared = False  # nobody else holds its array
     if call.program.backward:
         call.lease = lease
         attach(UNROLLED, inputs, arrays, {"call": call}, outputs)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.gradmode import mode
-from ..autograd.primitive import record
-from ..tensor import Memory, Tensor
+from ..engine.primitive import record
+from ..engine.tensor import Storage, Tensor
 from .kinds import axes_in, is_row, kind_of
 from .symbols import Symbol, Value, dummy, key_of, mixture, refused
 
@@ -53,7 +53,7 @@ class Trace:
     def tensor(self, value: Value) -> Tensor:
         """A tensor around a symbol."""
         tensor: Tensor = object.__new__(Tensor)
-        tensor.array, tensor.memory = self.symbol(value), Memory()
+        tensor.array, tensor.storage = self.symbol(value), Storage()
         return tensor
 
     # --- notes

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.primitive import user_line
+from ..autograd.anomaly import user_line
+from ..engine.tensor import Tensor
 from ..ops.protocol import FUNCTIONS
-from ..tensor import Tensor
 
 OF_VALUES = {np.all, np.any, np.argmax, np.argmin, np.argsort, np.sort, np.allclose, np.array_equal}
 

@@ -20,13 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..autograd.contributions import Sum
-from ..autograd.engine import run
 from ..autograd.gradmode import enable_grad, mode, no_grad
+from ..engine.accumulate import Accumulator as Sum
+from ..engine.backward import backward_pass as run
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import advance, tensors_in
 from ..random import default_generator
-from ..tensor import Tensor
 from .members import members, twin_of
 from .recorder import Trace
 from .symbols import Untraceable, Value
@@ -117,13 +117,13 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace) ->
         kept=trace.kept,
     )
     twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, {})
-    before, mode.anomaly = mode.anomaly, trace
+    before, mode.interpreter = mode.interpreter, trace
     try:
         y, following = run_forward(trace, step, twin, data, live)
         if backward:
             run_backward(trace, step, y, following, data, live, params)
     finally:
-        mode.anomaly = before
+        mode.interpreter = before
     return step
 
 
@@ -177,7 +177,7 @@ def run_backward(
 
     def gradient(t: Tensor) -> Any:
         g = gradients.get(t)
-        g = g.total() if isinstance(g, Sum) else g
+        g = g.value() if isinstance(g, Sum) else g
         return None if g is None else trace.value_of(g.array)
 
     step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]

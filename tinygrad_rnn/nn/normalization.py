@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..ops import ones, tensor, zeros
-from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .layers import blank

@@ -4,7 +4,7 @@ Read `elementwise.py` first: it shows the form of a primitive and its rules. The
 `reduce.py`, `linalg.py`; `inputs.py`, `create.py`, `inplace.py` and `protocol.py` hold no rules.
 """
 
-from ..tensor import method
+from ..engine.tensor import method
 from . import inplace as inplace  # attaches methods
 from . import protocol as protocol  # attaches methods
 from .create import *  # noqa: F403

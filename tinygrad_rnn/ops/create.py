@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from .. import random as rng
 from ..device import device as Device
-from ..tensor import Array, Tensor, method
+from ..engine.tensor import Array, Tensor, method
 from .inputs import named, sizes_of, tensor_of
 
 
@@ -23,7 +23,7 @@ def _new(
         Device(device)
     wanted = default if dtype is None else dtype
     new = Tensor(np.asarray(array, _dtype_named(wanted)))
-    new.memory.shared = False
+    new.storage.shared = False
     return new.requires_grad_() if requires_grad else new
 
 

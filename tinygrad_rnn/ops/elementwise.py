@@ -1,35 +1,32 @@
-"""Elementwise operations: each primitive is a row, a NumPy function and its rules; the rest are compositions.
-
-g: the gradient of the output; y: the output; x, a, b: inputs (`_x`: not read by the rule).
-"""
+"""Elementwise operations: the rows of engine/derivatives.py with arguments of any dtype, and compositions."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..autograd.primitive import REGISTRY, Operation, Primitive, apply, primitive, refused
-from ..dtypes import ANY, FLOATS, INTEGERS, NUMBERS
-from ..tensor import Tensor, method
+from ..engine import derivatives
+from ..engine.primitive import ANY, FLOATS, INTEGERS, NUMBERS, Primitive, apply, refused
+from ..engine.tensor import Tensor, method
 from .inputs import OPERATIONS, alike, mask_of, matched, named, refuse, tensor_of
 
 Forward = Callable[..., Any]
+Operation = Callable[..., Tensor]
 
-# --- forms of a row
+# --- forms of an operation
 
 
-def _row(name: str, operation: Operation, doc: str) -> Operation:
+def _published(name: str, operation: Operation, doc: str) -> Operation:
     """Publish an operation that needs no help with its arguments."""
     OPERATIONS[name] = named(name, operation, doc)
     return method(name)(operation)
 
 
-def unary(name: str, forward: Forward, rule: Any, doc: str, kinds: str = FLOATS) -> Operation:
-    """An operation on one tensor, of certain kinds of dtype; one for floats makes floats of integers."""
-    this = REGISTRY[name] = Primitive(name, forward, [rule])
+def unary(this: Primitive) -> Operation:
+    """An operation on one tensor, of the kinds of dtype that the primitive takes (integers become floats)."""
+    name, kinds = this.name, this.takes
 
     def operation(input: Any, *, out: Any = None) -> Tensor:
         if out is not None:
@@ -38,12 +35,12 @@ def unary(name: str, forward: Forward, rule: Any, doc: str, kinds: str = FLOATS)
             (input,) = matched(name, input, kinds=kinds)
         return apply(this, (input,), {})
 
-    return _row(name, operation, doc)
+    return _published(name, operation, this.doc)
 
 
-def binary(name: str, forward: Forward, rule_a: Any, rule_b: Any, doc: str, kinds: str = ANY) -> Operation:
+def binary(this: Primitive) -> Operation:
     """An operation on two tensors or numbers that broadcast, in their common dtype."""
-    this = REGISTRY[name] = Primitive(name, forward, [rule_a, rule_b])
+    name, kinds = this.name, this.takes
 
     def operation(input: Any, other: Any, *, out: Any = None) -> Tensor:
         if out is not None:
@@ -52,7 +49,7 @@ def binary(name: str, forward: Forward, rule_a: Any, rule_b: Any, doc: str, kind
             input, other = matched(name, input, other, kinds=kinds)
         return apply(this, (input, other), {})
 
-    return _row(name, operation, doc)
+    return _published(name, operation, this.doc)
 
 
 def truth(name: str, forward: Forward, doc: str, kinds: str = ANY, inputs: int = 2) -> Operation:
@@ -71,95 +68,38 @@ def truth(name: str, forward: Forward, doc: str, kinds: str = ANY, inputs: int =
         except ValueError as error:
             raise refused(name, (a, b), error) from None
 
-    return _row(name, of_one if inputs == 1 else of_two, doc)
-
-
-# --- what the rows share
-
-
-@np.errstate(over="ignore")  # exp overflows to inf for x << 0, and 1 / (1 + inf) is the right 0
-def _sigmoid(x: Any) -> Any:
-    y = np.exp(-x)
-    y += 1
-    return np.divide(1, y, out=y) if y.shape else 1 / y
-
-
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
-def _whole(function: Forward) -> Forward:
-    """`function`, and integers as they are, of which NumPy 2.0 would make floats."""
-    return lambda x: x.copy() if x.dtype.kind in INTEGERS else function(x)
-
-
-def _divisor(b: Any) -> Any:
-    """`b`, unless it holds an integer 0, by which NumPy would divide with a warning and a wrong value."""
-    if isinstance(b, np.ndarray) and b.dtype.kind in "iu" and not b.all():
-        raise ValueError("integer division by zero")
-    return b
-
-
-def _flat(g: Any, _y: Any, _x: Any) -> Any:
-    """The rule of a function that is constant but for jumps."""
-    return np.zeros_like(g)
-
-
-def _larger(g: Any, a: Any, b: Any) -> Any:
-    """What of the gradient of max(a, b) goes to a: all, half in a tie, or nothing."""
-    return np.where(a < b, 0, np.where(a == b, g / 2, g))
+    return _published(name, of_one if inputs == 1 else of_two, doc)
 
 
 # --- rows
 # fmt: off
 
-neg = unary("neg", np.negative, lambda g, _y, _x: -g, "-x", NUMBERS)
-abs = unary("abs", np.abs, lambda g, _y, x: g * np.sign(x), "|x|; its derivative at 0 is 0", NUMBERS)
-exp = unary("exp", np.exp, lambda g, y, _x: g * y, "eˣ")
-expm1 = unary("expm1", np.expm1, lambda g, y, _x: g * (y + 1), "eˣ - 1, exact near 0")
-log = unary("log", np.log, lambda g, _y, x: g / x, "ln x")
-log1p = unary("log1p", np.log1p, lambda g, _y, x: g / (x + 1), "ln(1 + x), exact near 0")
-log2 = unary("log2", np.log2, lambda g, _y, x: g / (x * math.log(2)), "log₂ x")
-sqrt = unary("sqrt", np.sqrt, lambda g, y, _x: g / (2 * y), "√x")
-sin = unary("sin", np.sin, lambda g, _y, x: g * np.cos(x), "sin x")
-cos = unary("cos", np.cos, lambda g, _y, x: g * -np.sin(x), "cos x")
-tanh = unary("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), "tanh x")
-sigmoid = unary("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), "σ(x) = 1 / (1 + e⁻ˣ)")
-relu = unary("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: np.where(y <= 0, 0, g),
-             "max(x, 0); its derivative at 0 is 0", NUMBERS)
-erf = unary("erf", lambda x: np.asarray(_erf(x), x.dtype),
-            lambda g, _y, x: g * (2 / math.sqrt(math.pi) * np.exp(-(x * x))), "erf x = 2/√π ∫₀ˣ exp(-t²) dt")
-sign = unary("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat,
-             "-1, 0 or 1; its derivative is 0", NUMBERS)
-floor = unary("floor", _whole(np.floor), _flat, "⌊x⌋; its derivative is 0", NUMBERS)
-ceil = unary("ceil", _whole(np.ceil), _flat, "⌈x⌉; its derivative is 0", NUMBERS)
-_round = unary("round", np.round, _flat, "the nearest integer", NUMBERS)
+neg = unary(derivatives.neg)
+abs = unary(derivatives.abs)
+exp = unary(derivatives.exp)
+expm1 = unary(derivatives.expm1)
+log = unary(derivatives.log)
+log1p = unary(derivatives.log1p)
+log2 = unary(derivatives.log2)
+sqrt = unary(derivatives.sqrt)
+sin = unary(derivatives.sin)
+cos = unary(derivatives.cos)
+tanh = unary(derivatives.tanh)
+sigmoid = unary(derivatives.sigmoid)
+relu = unary(derivatives.relu)
+erf = unary(derivatives.erf)
+sign = unary(derivatives.sign)
+floor = unary(derivatives.floor)
+ceil = unary(derivatives.ceil)
+_round = unary(derivatives.round)
 
-_add = binary("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, "a + b")
-_sub = binary("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g, "a - b", NUMBERS)
-mul = binary("mul", np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a, "a b")
-_div = binary("div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * (y / b), "a / b", FLOATS)
-floor_divide = binary("floor_divide", lambda a, b: np.floor_divide(a, _divisor(b)),
-                      lambda g, _y, _a, _b: np.zeros_like(g), lambda g, _y, _a, _b: np.zeros_like(g),
-                      "⌊a/b⌋; its derivative is 0", NUMBERS)
-remainder = binary("remainder", lambda a, b: np.remainder(a, _divisor(b)),
-                   lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * np.floor(a / b), "a - b ⌊a/b⌋", NUMBERS)
-_power = binary("pow", np.power,
-                lambda g, _y, a, b: g * (b * np.power(a, np.where((a == 0) & (b == 0), 0, b - 1))),
-                lambda g, y, a, b: g * (y * np.log(np.where((a == 0) & (b >= 0), 1, a))), "aᵇ", NUMBERS)
-_monomial = primitive("monomial", lambda x, *, n: x**n,
-                      lambda g, _y, x, *, n: g * (n * x ** (n - 1)) if n else np.zeros_like(g))
-maximum = binary("maximum", np.maximum,
-                 lambda g, _y, a, b: _larger(g, a, b), lambda g, _y, a, b: _larger(g, b, a),
-                 "the larger of a and b; a tie gives half of the gradient to each")
-minimum = binary("minimum", np.minimum,
-                 lambda g, _y, a, b: _larger(g, b, a), lambda g, _y, a, b: _larger(g, a, b),
-                 "the smaller of a and b; a tie gives half of the gradient to each")
-logaddexp = binary("logaddexp", np.logaddexp, lambda g, y, a, _b: g * np.exp(a - y),
-                   lambda g, y, _a, b: g * np.exp(b - y), "ln(eᵃ + eᵇ), without overflow", FLOATS)
-_where = primitive("where", np.where,
-                   lambda g, _y, c, _a, _b: np.where(c, g, 0),  # the first argument, a mask, has no gradient
-                   lambda g, _y, c, _a, _b: np.where(c, g, 0),
-                   lambda g, _y, c, _a, _b: np.where(c, 0, g))
+mul = binary(derivatives.mul)
+floor_divide = binary(derivatives.floor_divide)
+remainder = binary(derivatives.remainder)
+maximum = binary(derivatives.maximum)
+minimum = binary(derivatives.minimum)
+logaddexp = binary(derivatives.logaddexp)
+_add, _sub, _div = binary(derivatives.add), binary(derivatives.sub), binary(derivatives.div)
 
 eq = truth("eq", np.equal, "a = b")
 ne = truth("ne", np.not_equal, "a ≠ b")
@@ -232,8 +172,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 def pow(input: Any, exponent: Any) -> Tensor:
     """inputᵉˣᵖᵒⁿᵉⁿᵗ. At 0 the derivative by the exponent is 0 for exponents ≥ 0."""
     if exponent.__class__ in (int, float) and alike(input, exponent, FLOATS):
-        return mul(input, input) if exponent == 2 else _monomial(input, n=exponent)
-    return _power(*matched("pow", input, exponent, kinds=NUMBERS))
+        return mul(input, input) if exponent == 2 else derivatives.monomial(input, n=exponent)
+    return derivatives.pow(*matched("pow", input, exponent, kinds=NUMBERS))
 
 
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
@@ -252,7 +192,7 @@ def choose(condition: Any, input: Any, other: Any) -> Tensor:
     mask = mask_of("where", condition)
     if not alike(input, other, ANY):
         input, other = matched("where", input, other)
-    return _where(mask, input, other)
+    return derivatives.where(mask, input, other)
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:

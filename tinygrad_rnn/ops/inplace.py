@@ -10,16 +10,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from .. import dtypes
-from ..autograd.gradmode import mode
-from ..device import device as Device
-from ..tensor import Tensor, method
+from ..engine.tensor import Tensor, method
 from . import elementwise, index, reduce, shape
+from .aliasing import assign, rearrange, write
 from .create import rng_of
-from .index import assign, change, refuse_leaf
-from .inputs import LEFT_OUT, cast, named, refuse
+from .inputs import LEFT_OUT, named, refuse
 
 IN_PLACE = {
     elementwise: """abs add addcdiv addcmul bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp
@@ -45,29 +40,6 @@ OPERATORS = {  # += and its like
 }
 
 
-def write(tensor: Tensor, values: Tensor) -> Tensor:
-    """Give `tensor` new values: into its memory, or, if they have a graph, as its new history."""
-    refuse_leaf(tensor)
-    if values.shape != tensor.shape or dtypes.category(values.dtype) > dtypes.category(tensor.dtype):
-        given, held = (f"{x.dtype} of shape {x.shape}" for x in (values, tensor))
-        raise RuntimeError(f"in place: a result, {given}, does not fit into the tensor, {held}")
-    if mode.enabled and (tensor.requires_grad or values.requires_grad):
-        change(tensor, cast(values, tensor.dtype))
-    else:
-        np.copyto(tensor.array, values.array, casting="unsafe")
-        tensor.touch()
-    return tensor
-
-
-def _look(tensor: Tensor, result: Tensor) -> Tensor:
-    """Show the same memory in the shape of `result`."""
-    refuse_leaf(tensor)
-    tensor.array = result.array  # the memory stays: this is still its tensor
-    if tensor.node is not None:
-        tensor.node = result.node
-    return tensor
-
-
 def _in_place(operation: Callable[..., Tensor], finish: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Attach `x.operation_(…)`, which gives the result to x."""
     name = operation.__name__
@@ -80,7 +52,7 @@ def _in_place(operation: Callable[..., Tensor], finish: Callable[[Tensor, Tensor
     method(f"{name}_")(named(f"{name}_", in_place, f"`{name}`, in place."))
 
 
-for _table, _finish in ((IN_PLACE, write), (RESHAPING, _look)):
+for _table, _finish in ((IN_PLACE, write), (RESHAPING, rearrange)):
     for _file, _names in _table.items():
         for _name in _names.split():
             _in_place(getattr(_file, _name), _finish)
@@ -153,56 +125,3 @@ def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: A
     """Random integers: `random_(high)` from 0, `random_(low, high)` from low, up to high - 1."""
     bounds = (0, low or 2**24) if high is None else (low, high)
     return copy_(self, rng_of(generator).integers(*bounds, self.shape))
-
-
-# --- conversions
-
-
-@method()
-def to(
-    self: Tensor,
-    *targets: Any,
-    dtype: Any = None,
-    device: Any = None,
-    non_blocking: bool = False,
-    copy: bool = False,
-) -> Tensor:
-    """This tensor in another dtype (gradients pass), or in another tensor's. The only device is 'cpu'."""
-    for target in targets:
-        if isinstance(target, Tensor):
-            dtype = target.dtype
-        elif isinstance(target, (str, Device)):
-            device = target
-        elif target is not None:
-            dtype = target
-    if device is not None:
-        Device(device)
-    moved = self if dtype is None else cast(self, dtype)
-    return moved.clone() if copy and moved is self else moved
-
-
-@method()
-def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """This tensor in the dtype of `other`."""
-    return cast(self, other.dtype)
-
-
-@method()
-def cpu(self: Tensor) -> Tensor:
-    """Itself: the processor is the only device."""
-    return self
-
-
-@method()
-def cuda(self: Tensor, device: Any = None) -> Tensor:
-    """There is no CUDA device."""
-    raise NotImplementedError("cuda: the only device is 'cpu'; ask tinygrad_rnn.cuda.is_available() first")
-
-
-def _conversion(name: str, dtype: str) -> None:
-    method(name)(named(name, lambda self: cast(self, dtype), f"This tensor as {dtype}."))
-
-
-DTYPES = {"half": "float16", "float": "float32", "double": "float64", "bool": "bool", "byte": "uint8"}
-for _name, _dtype in {**DTYPES, "char": "int8", "short": "int16", "int": "int32", "long": "int64"}.items():
-    _conversion(_name, _dtype)

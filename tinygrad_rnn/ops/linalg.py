@@ -10,12 +10,9 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from ..autograd.contributions import Product
-from ..autograd.primitive import primitive
-from ..dtypes import ANY
-from ..tensor import Tensor, method
+from ..engine import derivatives
+from ..engine.primitive import ANY
+from ..engine.tensor import Tensor, method
 from .elementwise import mul
 from .inputs import alike, axis_of, matched, named
 from .reduce import sum
@@ -24,56 +21,12 @@ from .shape import permute, reshape
 # --- matmul
 
 
-def _matmul_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    """∂/∂a: g bᵀ. If a is a matrix and b too, as a product that can wait for others (a may be a weight)."""
-    rank_a, rank_b = len(_a.shape), len(b.shape)
-    if rank_b == 1:
-        if rank_a == 2:
-            return Product(np.expand_dims(g, 0), np.expand_dims(b, 0))
-        return np.expand_dims(g, -1) * b
-    if rank_a == 1:
-        return np.matmul(b, np.expand_dims(g, -1)).squeeze(-1)
-    if rank_a == rank_b == 2:
-        return Product(g.swapaxes(0, 1), b.swapaxes(0, 1))
-    return np.matmul(g, b.swapaxes(-1, -2))
-
-
-def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
-    """∂/∂b: aᵀ g, all leading dimensions of a being rows if b is a matrix."""
-    rank_a, rank_b = len(a.shape), len(_b.shape)
-    if rank_b == 1:
-        if rank_a == 1:
-            return g * a
-        return np.matmul(a.swapaxes(-1, -2), np.expand_dims(g, -1)).squeeze(-1)
-    if rank_b == 2:
-        if rank_a == 2:
-            return Product(a, g)
-        rows = math.prod(a.shape[:-1])
-        return Product(a.reshape(rows, a.shape[-1]), g.reshape(rows, g.shape[-1]))
-    if rank_a == 1:
-        return np.expand_dims(a, -1) * np.expand_dims(g, -2)
-    return np.matmul(a.swapaxes(-1, -2), g)
-
-
-def _multiply(a: Any, b: Any) -> Any:
-    try:
-        return np.matmul(a, b)
-    except ValueError:
-        of_a, of_b = a.shape[-1:], b.shape[-2:][:1]  # () of a number
-        if of_a and of_b and of_a != of_b:
-            raise ValueError(f"inner sizes {of_a[0]} and {of_b[0]} differ") from None
-        raise
-
-
-_matmul = primitive("matmul", _multiply, _matmul_a, _matmul_b)
-
-
 @method("__matmul__")
 def matmul(input: Any, other: Any) -> Tensor:
     """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the first … broadcast; a 1-D factor is a row or column."""
     if not (isinstance(input, Tensor) and alike(input, other, ANY) and isinstance(other, Tensor)):
         input, other = matched("matmul", input, other)
-    return _matmul(input, other)
+    return derivatives.matmul(input, other)
 
 
 method("__rmatmul__")(lambda self, other: matmul(other, self))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor, method
+from ..engine.tensor import Tensor, method
 from .inputs import OPERATIONS
 
 SAME_NAME = """

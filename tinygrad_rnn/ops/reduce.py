@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..autograd.primitive import primitive
-from ..dtypes import FLOATS, INTEGERS
-from ..tensor import Tensor
+from ..engine import derivatives
+from ..engine.primitive import FLOATS, INTEGERS
+from ..engine.tensor import Tensor
 from .elementwise import abs, choose, exp, isnan, log, maximum, minimum
-from .index import along, index_add, index_select, masked_select, take_along_dim
+from .index import index_add, index_select, masked_select, take_along_dim
 from .inputs import axes_of, axis_of, cast, clone, matched, named
 
 Dim = int | Sequence[int] | None
@@ -27,52 +27,6 @@ class Extremes(NamedTuple):
 
     values: Tensor
     indices: Tensor
-
-
-# --- rows
-
-
-def _spread(g: Any, axis: Any, keepdims: bool) -> Any:
-    """`g` with the reduced dimensions again, so that it broadcasts against x."""
-    return g if keepdims else np.expand_dims(g, axis)
-
-
-def _shared(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
-    largest = np.equal(x, _spread(y, axis, keepdims)).astype(g.dtype)
-    return _spread(g, axis, keepdims) * (largest / np.add.reduce(largest, axis=axis, keepdims=True))
-
-
-def _others(x: Any, axis: int) -> Any:
-    """At each place the product of all others: of those before times of those after, so zeros do no harm."""
-    n = x.shape[axis]
-    one = np.ones_like(x[along(axis, slice(0, 1))])
-    before = np.cumprod(np.concatenate([one, x[along(axis, slice(0, n - 1))]], axis=axis), axis=axis)
-    rest = np.concatenate([x[along(axis, slice(1, n))], one], axis=axis)
-    return before * np.flip(np.cumprod(np.flip(rest, axis), axis=axis), axis)
-
-
-def _cumprod_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
-    """Σⱼ gⱼ ∂yⱼ/∂xᵢ: the sum of (g y)ⱼ for j ≥ i, over xᵢ; with zeros among x, every ∂yⱼ/∂xᵢ by itself."""
-    if np.all(x != 0):
-        return np.flip(np.cumsum(np.flip(g * y, axis), axis=axis), axis) / x
-    lower = np.tri(x.shape[axis], dtype=bool)
-    prefixes = np.where(lower, np.expand_dims(np.moveaxis(x, axis, -1), -2), 1)  # row j: x₁ … xⱼ, then ones
-    shares = np.expand_dims(np.moveaxis(g, axis, -1), -1) * np.where(lower, _others(prefixes, x.ndim), 0)
-    return np.moveaxis(np.add.reduce(shares, axis=-2), -1, axis)
-
-
-# fmt: off
-_sum = primitive("sum",
-                 lambda x, *, axis, keepdims: np.add.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
-                 lambda g, _y, _x, *, axis, keepdims: _spread(g, axis, keepdims))
-_amax = primitive("amax", lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims), _shared)
-_prod = primitive("prod",
-                  lambda x, *, axis, keepdims: np.prod(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
-                  lambda g, _y, x, *, axis, keepdims: _spread(g, axis, keepdims) * _others(x, axis))
-_cumsum = primitive("cumsum", lambda x, *, axis: np.cumsum(x, axis=axis, dtype=x.dtype),
-                    lambda g, _y, _x, *, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))
-_cumprod = primitive("cumprod", lambda x, *, axis: np.cumprod(x, axis=axis, dtype=x.dtype), _cumprod_rule)
-# fmt: on
 
 
 # --- sums and means
@@ -100,14 +54,14 @@ def _root(x: Tensor, p: float) -> Tensor:
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x. Integers and truth values are summed as int64."""
-    return _sum(_summable(input, dtype), axis=axes_of("sum", input, dim), keepdims=keepdim)
+    return derivatives.sum(_summable(input, dtype), axis=axes_of("sum", input, dim), keepdims=keepdim)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x / n"""
     input, axes = _floats("mean", input, dtype), axes_of("mean", input, dim)
     n = math.prod(input.shape[i] for i in axes)
-    return _sum(input, axis=axes, keepdims=keepdim) / (n or math.nan)
+    return derivatives.sum(input, axis=axes, keepdims=keepdim) / (n or math.nan)
 
 
 def var(
@@ -119,7 +73,7 @@ def var(
     input, axes = _floats("var", input), axes_of("var", input, dim)
     freedom = math.prod(input.shape[i] for i in axes) - (unbiased if correction is None else correction)
     away = input - mean(input, axes, True)
-    return _sum(away * away, axis=axes, keepdims=keepdim) / (freedom if freedom > 0 else 0)
+    return derivatives.sum(away * away, axis=axes, keepdims=keepdim) / (freedom if freedom > 0 else 0)
 
 
 def std(
@@ -134,8 +88,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     input = _summable(input, dtype)
     axis = 0 if dim is None else axis_of("prod", input, dim)
     if dim is None or not input.shape:
-        return _prod(input.reshape(input.numel()), axis=0, keepdims=False)
-    return _prod(input, axis=axis, keepdims=keepdim)
+        return derivatives.prod(input.reshape(input.numel()), axis=0, keepdims=False)
+    return derivatives.prod(input, axis=axis, keepdims=keepdim)
 
 
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
@@ -144,7 +98,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     axes = axes_of("logsumexp", input, dim)
     top = np.max(input.array.real, axis=axes, keepdims=True, initial=-np.inf)
     top = Tensor(np.where(np.isfinite(top), top, 0).astype(top.dtype))
-    total = log(_sum(exp(input - top), axis=axes, keepdims=True)) + top
+    total = log(derivatives.sum(exp(input - top), axis=axes, keepdims=True)) + top
     return total if keepdim else total.squeeze(axes)
 
 
@@ -161,7 +115,7 @@ def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False, *, d
     else:
         zero = input == 0
         powers = choose(zero, 0 if p >= 0 else math.inf, abs(choose(zero, 1, input)) ** p)
-    total = _sum(powers, axis=axes, keepdims=keepdim)
+    total = derivatives.sum(powers, axis=axes, keepdims=keepdim)
     return total if p == 0 else _root(total, p)
 
 
@@ -177,7 +131,7 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest value; ties share the gradient evenly."""
     axes = axes_of("amax", input, dim)
     _not_empty("amax", input, axes)
-    return _amax(input, axis=axes, keepdims=keepdim)
+    return derivatives.amax(input, axis=axes, keepdims=keepdim)
 
 
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -311,8 +265,10 @@ def _running(name: str, row: Any, doc: str) -> Any:
     return named(name, running, doc)
 
 
-cumsum = _running("cumsum", _cumsum, "yₜ = x₁ + … + xₜ along `dim`.")
-cumprod = _running("cumprod", _cumprod, "yₜ = x₁ ⋯ xₜ along `dim`; its gradient is exact if x holds zeros.")
+cumsum = _running("cumsum", derivatives.cumsum, "yₜ = x₁ + … + xₜ along `dim`.")
+cumprod = _running(
+    "cumprod", derivatives.cumprod, "yₜ = x₁ ⋯ xₜ along `dim`; its gradient is exact if x holds zeros."
+)
 
 
 def _verdict(name: str, function: Any, doc: str) -> Any:

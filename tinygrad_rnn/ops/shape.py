@@ -1,6 +1,6 @@
 """Shapes: the same numbers in another arrangement.
 
-Primitives: reshape, permute, expand, cat, stack. Splitting and flipping are indexing.
+The primitives are reshape, permute, expand, cat and stack; splitting and flipping are indexing.
 """
 
 from __future__ import annotations
@@ -13,43 +13,19 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.contributions import place
-from ..autograd.primitive import primitive
-from ..tensor import Tensor, method
+from ..engine import derivatives
+from ..engine.derivatives import along, getitem, place, slices_of
+from ..engine.tensor import Tensor, method
 from .elementwise import choose
-from .index import along, get, getitem, index_select
-from .inputs import axes_of, axis_and_size, axis_of, cast, clone, named, sizes_of, tensor_of
+from .index import get, index_select
+from .inputs import attribute, axes_of, axis_and_size, axis_of, cast, clone, named, sizes_of, tensor_of
 
 Tensors = Sequence[Tensor]
-
-# --- rows
-
-# fmt: off
-_reshape = primitive("reshape",
-                     lambda x, *, shape: x.reshape(shape), lambda g, _y, _x, *, shape: g.reshape(_x.shape))
-_permute = primitive("permute", lambda x, *, axes: x.transpose(axes),
-                     lambda g, _y, _x, *, axes: np.transpose(g, np.argsort(axes)))
-_expand = primitive("expand", lambda x, *, shape: np.broadcast_to(x, shape), lambda g, _y, _x, *, shape: g)
-_cat = primitive("cat", lambda *xs, axis, sizes: np.concatenate(xs, axis),
-                 lambda g, _y, *_xs, axis, sizes: [g[i] for i in _slices(sizes, axis)], variadic=True)
-_stack = primitive("stack", lambda *xs, axis: np.stack(xs, axis),
-                   lambda g, _y, *_xs, axis: [g[along(axis, i)] for i in range(len(_xs))], variadic=True)
-# fmt: on
-
 
 @lru_cache(maxsize=256)  # cells cut their gates apart at every step
 def _equal_slices(n: int, size: int, axis: int) -> list[tuple[Any, ...]]:
     """The indices of consecutive pieces of `size`, the last perhaps smaller, of `n` entries."""
-    return _slices([min(size, n - start) for start in range(0, n, size)] if n else [0], axis)
-
-
-def _slices(sizes: Sequence[int], axis: int) -> list[tuple[Any, ...]]:
-    """The indices of consecutive pieces of the given sizes."""
-    pieces, start = [], 0
-    for size in sizes:
-        pieces.append(along(axis, slice(start, start + size)))
-        start += size
-    return pieces
+    return slices_of([min(size, n - start) for start in range(0, n, size)] if n else [0], axis)
 
 
 # --- rearranging
@@ -57,7 +33,7 @@ def _slices(sizes: Sequence[int], axis: int) -> list[tuple[Any, ...]]:
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same numbers, row by row, in another shape; one size may be -1."""
-    return _reshape(input, shape=sizes_of("reshape", shape))
+    return derivatives.reshape(input, shape=sizes_of("reshape", shape))
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
@@ -87,7 +63,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     axes = tuple(axis_of("permute", input, d) for d in sizes_of("permute", dims))
     if sorted(axes) != list(range(input.ndim)):
         raise RuntimeError(f"permute: dims {dims} must name each dimension of {input.shape} once")
-    return _permute(input, axes=axes)
+    return derivatives.permute(input, axes=axes)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -95,24 +71,26 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     axes = list(range(input.ndim)) or [0]
     a, b = axis_of("transpose", input, dim0), axis_of("transpose", input, dim1)
     axes[a], axes[b] = axes[b], axes[a]
-    return _permute(input, axes=tuple(axes)) if input.shape else input
+    return derivatives.permute(input, axes=tuple(axes)) if input.shape else input
 
 
 def t(input: Tensor) -> Tensor:
     """Aᵀ, for at most two dimensions."""
     if input.ndim > 2:
         raise RuntimeError(f"t: at most two dimensions, got shape {input.shape}; use transpose or permute")
-    return _permute(input, axes=(1, 0)) if input.ndim == 2 else input
+    return derivatives.permute(input, axes=(1, 0)) if input.ndim == 2 else input
 
 
-def _property(name: str, get: Any, doc: str) -> None:
-    setattr(Tensor, name, property(named(name, get, doc)))
+@attribute
+def T(self: Tensor) -> Tensor:
+    """All dimensions in reverse order."""
+    return derivatives.permute(self, axes=tuple(range(self.ndim))[::-1])
 
 
-_property(
-    "T", lambda self: _permute(self, axes=tuple(range(self.ndim))[::-1]), "All dimensions in reverse order."
-)
-_property("mT", lambda self: transpose(self, -2, -1), "The last two dimensions change places.")
+@attribute
+def mT(self: Tensor) -> Tensor:
+    """The last two dimensions change places."""
+    return transpose(self, -2, -1)
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
@@ -123,19 +101,20 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     order = [i for i in range(input.ndim) if i not in a]
     for to, axis in sorted(zip(b, a)):
         order.insert(to, axis)
-    return _permute(input, axes=tuple(order))
+    return derivatives.permute(input, axes=tuple(order))
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of size 1 (all of them, or those in `dim`)."""
     axes = axes_of("squeeze", input, dim)
-    return _reshape(input, shape=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes))
+    shape = tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes)
+    return derivatives.reshape(input, shape=shape)
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at `dim`."""
     axis = axis_of("unsqueeze", input, dim, new=1)
-    return _reshape(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
+    return derivatives.reshape(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
 
 
 def expand(input: Tensor, *size: Any) -> Tensor:
@@ -144,7 +123,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     for i in range(1, min(input.ndim, len(wanted)) + 1):
         if wanted[-i] == -1:
             wanted[-i] = input.shape[-i]
-    return _expand(input, shape=tuple(wanted))
+    return derivatives.expand(input, shape=tuple(wanted))
 
 
 broadcast_to = named("broadcast_to", lambda input, size: expand(input, size), "`expand` to `size`.")
@@ -200,13 +179,13 @@ def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     xs = _several("cat", tensors)
     xs = [x for x in xs if x.shape != (0,)] or xs[:1]
     axis = axis_of("cat", xs[0], dim)
-    return _cat(*xs, axis=axis, sizes=[x.shape[axis] if x.shape else 0 for x in xs])
+    return derivatives.cat(*xs, axis=axis, sizes=[x.shape[axis] if x.shape else 0 for x in xs])
 
 
 def stack(tensors: Tensors, dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     xs = _several("stack", tensors)
-    return _stack(*xs, axis=axis_of("stack", xs[0], dim, new=1))
+    return derivatives.stack(*xs, axis=axis_of("stack", xs[0], dim, new=1))
 
 
 def vstack(tensors: Tensors) -> Tensor:
@@ -246,7 +225,7 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
         return tuple([getitem(input, index=i) for i in _equal_slices(n, sizes, axis)])
     if sum(sizes) != n or min(sizes, default=0) < 0:
         raise RuntimeError(f"split: sizes {list(sizes)} do not add up to {n}, the size of dim {dim}")
-    return tuple([getitem(input, index=i) for i in _slices(sizes, axis)])
+    return tuple([getitem(input, index=i) for i in slices_of(sizes, axis)])
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

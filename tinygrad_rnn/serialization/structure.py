@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from ..engine.tensor import Tensor
 from ..nn.cells import LSTMState
 from ..nn.parameter import Parameter
-from ..tensor import Tensor
 from .archive import Array, LoadError
 
 SEQUENCES: dict[str, Callable[[Any], Any]] = {k.__name__: k for k in (list, tuple, set, frozenset)}

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes
-from .tensor import Size, Tensor, method
+from .. import dtypes
+from ..engine.tensor import Tensor, method
+from ..ops.conversion import Size
 
 
 class Kind(type):
-    """What makes `isinstance(t, LongTensor)` a question about the numbers in `t`."""
+    """Makes `isinstance(t, LongTensor)` a question about the numbers in `t`."""
 
     dtype: dtypes.Dtype | None = None  # None: any
 
@@ -25,7 +26,7 @@ class Kind(type):
 
 
 class Typed(metaclass=Kind):
-    """The constructor that the types share; what it makes are plain tensors."""
+    """Construct a plain tensor: what the types share."""
 
     def __new__(cls, *data: Any) -> Any:
         if len(data) == 1 and isinstance(data[0], Size):
@@ -84,7 +85,7 @@ def new(self: Tensor, *data: Any) -> Tensor:
 
 
 method("ndimension")(Tensor.dim)
-Tensor.is_cuda = False  # type: ignore[attr-defined]
+Tensor.is_cuda = False
 
 
 def is_tensor(obj: Any) -> bool:
