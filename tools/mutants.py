@@ -40,7 +40,7 @@ class Mutant(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What names it even if lines move."""
+        """A name that stays the same if lines move."""
         return self.path, self.function, self.before, self.after
 
 
@@ -85,7 +85,7 @@ class Source:
 
 
 class Place(NamedTuple):
-    """What a mistake is made in: the file and the function around a node, innermost last."""
+    """The surroundings of a mistake: the file and the functions around a node, innermost last."""
 
     source: Source
     path: str
@@ -181,7 +181,7 @@ class Row(ast.AST):
 
 
 def called(node: ast.Call) -> str:
-    """What a call calls."""
+    """The text of the function in a call."""
     return ast.unparse(node.func)
 
 

@@ -87,7 +87,7 @@ TARGETS = {
 
 
 class Verdict(NamedTuple):
-    """What became of a mutant: "killed", "killed at import", "out of time", "lives"; and after how long."""
+    """The fate of a mutant: "killed", "killed at import", "out of time", "lives"; and the seconds it took."""
 
     mutant: Mutant
     fate: str
@@ -179,7 +179,7 @@ class Worker:
 
 
 def copy_of_the_tree(to: Path) -> None:
-    """What git knows of, and what it would add."""
+    """Copy the files that git knows of, and those that it would add."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,

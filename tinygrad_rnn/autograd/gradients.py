@@ -40,19 +40,12 @@ def seeds_of(what: str, roots: Sequence[Tensor], given: Any, create: bool) -> li
     return seeds
 
 
-def chosen_of(inputs: Any) -> list[Tensor] | None:
-    """The argument `inputs` of backward as a list of different tensors; None stands for every leaf."""
-    if inputs is None:
-        return None
+def chosen_of(inputs: Any) -> list[Tensor]:
+    """The argument `inputs` of backward as a list of different tensors."""
     chosen = [inputs] if isinstance(inputs, Tensor) else list(dict.fromkeys(inputs))
     if not chosen or not all(x.requires_grad for x in chosen):
         raise RuntimeError("backward: inputs must be one or more tensors that require a gradient")
     return chosen
-
-
-def keys_of(tensors: Sequence[Tensor] | None) -> set[Any] | None:
-    """The engine's keys of some tensors' gradients."""
-    return None if tensors is None else {key_of(x) for x in tensors}
 
 
 def accumulate_all(found: dict[Any, Any], chosen: list[Tensor] | None) -> None:
@@ -79,10 +72,11 @@ def backward_of_tensor(
     gradients' own graph, for second derivatives.
     """
     seeds = seeds_of("backward", [self], [gradient], create_graph)
-    chosen = chosen_of(inputs)
+    chosen = None if inputs is None else chosen_of(inputs)
+    targets = None if chosen is None else set(map(key_of, chosen))
     retain = create_graph if retain_graph is None else retain_graph
     with set_grad_enabled(create_graph):
-        accumulate_all(backward_pass([key_of(self)], seeds, keys_of(chosen), retain, create_graph), chosen)
+        accumulate_all(backward_pass([key_of(self)], seeds, targets, retain, create_graph), chosen)
 
 
 def backward(
@@ -95,11 +89,12 @@ def backward(
     """`Tensor.backward` from several `tensors` at once, each with its gradient in `grad_tensors`."""
     roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     seeds = seeds_of("backward", roots, grad_tensors, create_graph)
-    chosen = chosen_of(inputs)
+    chosen = None if inputs is None else chosen_of(inputs)
+    targets = None if chosen is None else set(map(key_of, chosen))
     retain = create_graph if retain_graph is None else retain_graph
     with set_grad_enabled(create_graph):
         keys = [key_of(t) for t in roots]
-        accumulate_all(backward_pass(keys, seeds, keys_of(chosen), retain, create_graph), chosen)
+        accumulate_all(backward_pass(keys, seeds, targets, retain, create_graph), chosen)
 
 
 def grad(

@@ -3,10 +3,12 @@
     FloatTensor(2, 3)   LongTensor([1, 2])            a constructor for each type of numbers
     t.type()   t.type(LongTensor)   t.new(2, 3)       asking for that type, and making more of it
     Variable(x)                                       a tensor once had to be wrapped to have a gradient
+    x.add_(2, y)                                      the factor once came first: x.add_(y, alpha=2)
 """
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -86,6 +88,25 @@ def new(self: Tensor, *data: Any) -> Tensor:
 
 method("ndimension")(Tensor.dim)
 Tensor.is_cuda = False
+
+
+def _factor_first(name: str, factor: str, tensors: int) -> None:
+    """Let `x.add_(2, y)`, as older programs have it, be `x.add_(y, alpha=2)`; so with the other factors."""
+    current = getattr(Tensor, name)
+
+    @wraps(current)
+    def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if len(args) > tensors:
+            kwargs[factor], *args = args  # type: ignore[assignment]
+        return current(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    method(name)(in_place)
+
+
+for _name in ("add_", "sub_"):
+    _factor_first(_name, "alpha", 1)
+for _name in ("addcmul_", "addcdiv_"):
+    _factor_first(_name, "value", 2)
 
 
 def is_tensor(obj: Any) -> bool:

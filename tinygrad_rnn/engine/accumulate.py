@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .derivatives import add_at, place
-from .primitive import Node, OutputGradient, Product, Scattered
+from .primitive import OutputGradient, Product, Scattered
 from .tensor import Tensor
 
 Key = Any  # what a gradient belongs to: a Node (its output), or a leaf Tensor
@@ -135,17 +135,6 @@ class Gradients(dict[Key, Any]):
         if total.__class__ is not Accumulator:
             total = self[key] = Accumulator(key.shape, total)
         total.add(np.asarray(d) if isinstance(d, np.generic) else d)
-
-    def finish(self, node: Node, g: Any) -> Any:
-        """The gradient of `node`'s output, complete; None if it was handed on to the parents unfinished."""
-        extras = node.extras
-        if extras is not None:
-            g = value_of(g)
-            return extras["hook"](g) if "hook" in extras else g
-        if node.primitive.hand_on is not None:
-            total = g if g.__class__ is Accumulator else Accumulator(node.shape, g)
-            return node.primitive.hand_on(self, node, total)
-        return g.value()
 
 
 def key_of(x: Tensor) -> Key:

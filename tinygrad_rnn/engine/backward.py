@@ -66,21 +66,32 @@ def backward_pass(
         node = nodes.pop()  # newest first: every consumer of its output has already added to its gradient
         g = grads.pop(node, None)
         if g is not None:
-            if targets is not None and node in targets:
-                g = results[node] = value_of(g) if node.extras is None else grads.finish(node, g)
-            elif g.__class__ is Accumulator or node.extras is not None or node.primitive.hand_on is not None:
-                g = grads.finish(node, g)
+            is_target = targets is not None and node in targets
+            if is_target or node.extras is not None:
+                g = after_hook(node, value_of(g))
+                if is_target:
+                    results[node] = g
+            elif node.primitive.hand_on is not None:  # perhaps unfinished, in which case g becomes None
+                total = g if g.__class__ is Accumulator else Accumulator(node.shape, g)
+                g = node.primitive.hand_on(grads, node, total)
+            elif g.__class__ is Accumulator:
+                g = g.value()
         if g is not None:
             vjps(grads, node, g, wanted, create, inspect)
         if not retain:  # free what it saved; a later backward through it is an error
             node.parents = node.output = node.static = None
             node.inputs = node.saved_storages = ()
-    for leaf, g in grads.items():
-        if targets is None or leaf in targets:
-            results[leaf] = g
-            if inspect is not None:
-                inspect(leaf, value_of(g))
-    return results
+    leaves = {leaf: g for leaf, g in grads.items() if targets is None or leaf in targets}
+    if inspect is not None:
+        for leaf, g in leaves.items():
+            inspect(leaf, value_of(g))
+    return results | leaves
+
+
+def after_hook(node: Node, g: Any) -> Any:
+    """The gradient of a node's output after the node's hook has seen it (autograd/hooks.py)."""
+    hook = (node.extras or {}).get("hook")
+    return g if hook is None else hook(g)
 
 
 def vjps(grads: Gradients, node: Node, g: Any, wanted: set[Key] | None, create: bool, inspect: Any) -> None:

@@ -25,10 +25,7 @@ def _sigmoid(x: Any) -> Any:
     y += 1
     return np.divide(1, y, out=y) if y.shape else 1 / y
 
-_erf_of_number = np.frompyfunc(math.erf, 1, 1)
-
-def _erf(x: Any) -> Any:
-    return np.asarray(_erf_of_number(x), x.dtype)
+_erf = np.frompyfunc(math.erf, 1, 1)
 
 def _slope_of_erf(x: Any) -> Any:
     """d erf x / dx = 2/√π exp(-x²)"""
@@ -72,8 +69,9 @@ tanh = primitive("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), doc="tanh x"
 sigmoid = primitive("sigmoid", _sigmoid, lambda g, y, _x: g * (y * (1 - y)), doc="σ(x) = 1 / (1 + e⁻ˣ)")
 relu = primitive("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: np.where(y <= 0, 0, g),
                  doc="max(x, 0); its derivative at 0 is 0", takes=NUMBERS)
-erf = primitive("erf", _erf, lambda g, _y, x: g * _slope_of_erf(x), doc="erf x = 2/√π ∫₀ˣ exp(-t²) dt",
-                complex_forward=lambda x: _erf(np.real(x)) + 1j * np.imag(x) * _slope_of_erf(np.real(x)))
+erf = primitive("erf", lambda x: np.asarray(_erf(x), x.dtype), lambda g, _y, x: g * _slope_of_erf(x),
+                doc="erf x = 2/√π ∫₀ˣ exp(-t²) dt", complex_forward=lambda x: (
+                    np.asarray(_erf(x.real), float) + 1j * x.imag * _slope_of_erf(x.real)))
 sign = primitive("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype),
                  lambda g, _y, _x: np.zeros_like(g), doc="-1, 0 or 1; its derivative is 0", takes=NUMBERS,
                  numpy=np.sign, complex_forward=_of_real(np.sign))
@@ -255,9 +253,6 @@ def _put(x: Any, v: Any, *, index: Any, reuse: bool) -> Any:
     y[index] = v
     return y
 
-def _complex_put(x: Any, v: Any, *, index: Any, reuse: bool) -> Any:
-    return _put(x.astype(np.result_type(x, v)), v, index=index, reuse=True)
-
 def _put_x(g: Any, _y: Any, _x: Any, _v: Any, *, index: Any, reuse: bool) -> Any:
     hit = np.zeros(g.shape, bool)
     hit[index] = True
@@ -285,7 +280,8 @@ def _hand_on_buffer(grads: Any, node: Node, total: Any) -> Any:
     return None
 
 getitem = primitive("getitem", item_at, lambda g, _y, _x, *, index: Scattered(g, index))
-put = primitive("put", _put, _put_x, _put_v, hand_on=_hand_on_buffer, complex_forward=_complex_put)
+put = primitive("put", _put, _put_x, _put_v, hand_on=_hand_on_buffer, complex_forward=(
+    lambda x, v, *, index, reuse: _put(x.astype(np.result_type(x, v)), v, index=index, reuse=True)))
 place = primitive("place", _place,  # zeros of `shape` with parts[k] added at indices[k]
                   lambda g, _y, *_parts, indices, shape: [g[i] for i in indices], variadic=True)
 

@@ -4,7 +4,7 @@ A rule is mathematics: `rule(g, y, *inputs, **static)` is the vector-Jacobian pr
 gradient `g` of the output `y`. It calls NumPy functions only, so it runs on arrays and, through NumPy's
 protocols, on tensors (create_graph: gradients of gradients) and on the symbols of compile/.
 
-    tanh = primitive("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y))
+    exp = primitive("exp", np.exp, lambda g, y, _x: g * y)
 
 An argument with a leading underscore is not read: its values are not saved, and only `_x.shape` is known.
 `static` are the arguments that have no gradient, by keyword (an axis, an index). Next: derivatives.py.
@@ -87,32 +87,26 @@ class Primitive:
 
     def __post_init__(self) -> None:
         self.rules = tuple(self.rules)
-        self.saves = [self._saved_for(k) for k in range(2 if self.variadic else 1 << len(self.rules))]
+        masks = range(2 if self.variadic else 1 << len(self.rules))
+        self.saves = [self._saved_for(needed) for needed in masks]
         self.takes = self.takes or (FLOATS if len(self.rules) == 1 else ANY)
 
-    def _saved_for(self, needed: int) -> tuple[bool, list[int]]:
+    def _saved_for(self, needed: int) -> tuple[bool, Sequence[int]]:
         """The values that the rules in the bitmask `needed` read: (the output?, indices of inputs)."""
-        rules = [_positional(rule)[1:] for k, rule in enumerate(self.rules) if needed >> k & 1]
-        read = [k for k, names in enumerate(zip(*rules)) if not all(name.startswith("_") for name in names)]
-        return 0 in read, [k - 1 for k in read if k]
+        rules = [inspect.signature(rule) for k, rule in enumerate(self.rules) if needed >> k & 1]
+        names = [[p.name for p in rule.parameters.values() if p.kind < p.KEYWORD_ONLY] for rule in rules]
+        read = [k for k, several in enumerate(zip(*names)) if any(name[0] != "_" for name in several)]
+        return 1 in read, [k - 2 for k in read if k > 1]
 
     def __call__(self, *inputs: Any, **static: Any) -> Tensor:
         """Run it on tensors, arrays and numbers."""
         return apply(self, inputs, static)
 
 
-def _positional(rule: Rule) -> list[str]:
-    named = inspect.signature(rule).parameters.values()
-    return [p.name for p in named if p.kind in (p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
-
-
 def primitive(name: str, forward: Callable[..., Any], *rules: Rule, **options: Any) -> Primitive:
     """Make a Primitive and register it under its name."""
     REGISTRY[name] = made = Primitive(name, forward, rules, **options)
     return made
-
-
-# --- applying one
 
 
 def apply(primitive: Primitive, inputs: Sequence[Any], static: dict[str, Any]) -> Tensor:
@@ -219,18 +213,18 @@ def record(
     node.static = static
     node.shape = out.array.shape
     node.extras = None
-    save(node, needed, inputs, arrays, out)
+    save(node, primitive, needed, inputs, arrays, out)
     out.node = node
     out._requires_grad = True
 
 
-def save(node: Node, needed: int, inputs: Sequence[Any], arrays: list[Any], out: Tensor) -> None:
+def save(
+    node: Node, primitive: Primitive, needed: int, inputs: Sequence[Any], arrays: list[Any], out: Tensor
+) -> None:
     """Save in `node` the values that the rules of the inputs in the bitmask `needed` read."""
-    if node.primitive.variadic:  # its rule reads all inputs, or none
-        saves_output, some = node.primitive.saves[1]
-        read: Sequence[int] = range(len(inputs)) if some else ()
-    else:
-        saves_output, read = node.primitive.saves[needed]
+    saves_output, read = primitive.saves[1 if primitive.variadic else needed]
+    if primitive.variadic and read:  # its rule reads all inputs, or none
+        read = range(len(inputs))
     saved, storages = node.parents.copy(), []
     for k in read:
         saved[k] = arrays[k]

@@ -75,17 +75,12 @@ class Tensor(TensorMethods):
         """The type of the elements."""
         return self.array.dtype
 
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
     # --- its place in the graph
-
-    @property
-    def is_leaf(self) -> bool:
-        """True unless a recorded operation made it."""
-        return self.node is None
-
-    @property
-    def grad_fn(self) -> Any:
-        """The node of the operation that made it, or None."""
-        return self.node
 
     @property
     def requires_grad(self) -> bool:

@@ -66,7 +66,9 @@ def add_alias(alias: Tensor, source: Tensor) -> None:
 
 def aliases_of(storage: Storage) -> list[Tensor]:
     """The living tensors on a storage, if there are several."""
-    found = [alias() for alias in storage.aliases or ()]
+    if storage.aliases is None:
+        return []
+    found = [alias() for alias in storage.aliases]
     return list(dict.fromkeys(t for t in found if t is not None and t.storage is storage))
 
 

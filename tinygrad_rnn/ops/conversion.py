@@ -54,9 +54,15 @@ def dim(self: Tensor) -> int:
 
 
 @attribute
-def ndim(self: Tensor) -> int:
-    """The number of dimensions."""
-    return self.array.ndim
+def is_leaf(self: Tensor) -> bool:
+    """True unless a recorded operation made it."""
+    return self.node is None
+
+
+@attribute
+def grad_fn(self: Tensor) -> Any:
+    """The node of the operation that made it, or None."""
+    return self.node
 
 
 @attribute

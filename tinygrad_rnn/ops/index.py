@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.derivatives import along, getitem, place, put
+from ..engine.primitive import apply
 from ..engine.tensor import Tensor, method
 from .elementwise import choose, where
 from .inputs import axis_of, mask_of, plain_index, tensor_of
+from .operation import operation
 
 
 @method("__getitem__")
@@ -21,7 +23,7 @@ def get(input: Tensor, index: Any) -> Tensor:
     """input[index], as NumPy and PyTorch have it; a basic index gives a view."""
     if index.__class__ is not int and index.__class__ is not slice:
         index = plain_index(index, input.shape)
-    return getitem(input, index=index)
+    return apply(getitem, (input,), {"index": index})
 
 
 # --- by number along a dimension
@@ -55,7 +57,7 @@ def _aimed(name: str, input: Tensor, dim: int, index: Any) -> tuple[Tensor, tupl
 
 
 def _source(name: str, src: Any, index: Any, dtype: Any) -> Tensor:
-    """What `scatter` writes: a number, or as much of `src` as `index` asks for."""
+    """The values that `scatter` writes: a number, or as much of `src` as `index` asks for."""
     values, shape = tensor_of(name, src, dtype), tensor_of(name, index).shape
     if not values.shape:
         return values
@@ -64,6 +66,7 @@ def _source(name: str, src: Any, index: Any, dtype: Any) -> Tensor:
     return getitem(values, index=tuple(map(slice, shape)))
 
 
+@operation(method=True)
 def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     """y[i, j, …] = x[index[i, j, …], j, …], for dim 0; x may be larger than `index` in other dimensions."""
     x, places = _aimed("gather", input, dim, index)
@@ -71,6 +74,7 @@ def gather(input: Tensor, dim: int, index: Any) -> Tensor:
     return y if input.shape else y.reshape(index.shape)
 
 
+@operation(method=True, in_place=True)
 def scatter(input: Tensor, dim: int, index: Any, src: Any = None, *, value: Any = None) -> Tensor:
     """A copy of x with y[index[i, j, …], j, …] = src[i, j, …], for dim 0; or one `value` in all places."""
     x, places = _aimed("scatter", input, dim, index)
@@ -78,13 +82,15 @@ def scatter(input: Tensor, dim: int, index: Any, src: Any = None, *, value: Any 
     return put(x, values, index=places, reuse=False).reshape(input.shape)
 
 
+@operation(method=True, in_place=True)
 def scatter_add(input: Tensor, dim: int, index: Any, src: Tensor) -> Tensor:
-    """x with src[i, j, …] added at [index[i, j, …], j, …], for dim 0; repeated places receive every share."""
+    """x with src[i, j, …] added at [index[i, j, …], j, …], for dim 0; repeated places receive every summand."""
     x, places = _aimed("scatter_add", input, dim, index)
     values = _source("scatter_add", src, index, input.dtype)
     return input + place(values, indices=[places], shape=x.shape).reshape(input.shape)
 
 
+@operation(method=True)
 def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
     """The entries `index` (1-D) of dimension `dim`."""
     if not input.shape:
@@ -96,6 +102,7 @@ def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
     return getitem(input, index=along(axis, numbers.reshape(-1)))
 
 
+@operation(method=True, in_place=True)
 def index_add(input: Tensor, dim: int, index: Any, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """x with `alpha source` added at the entries `index` (1-D) of dimension `dim`."""
     axis = axis_of("index_add", input, dim)
@@ -108,6 +115,7 @@ def index_add(input: Tensor, dim: int, index: Any, source: Tensor, *, alpha: Any
     return input + place(values, indices=[along(axis, numbers)], shape=input.shape)
 
 
+@operation(method=True, numpy=np.take_along_axis)
 def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tensor:
     """y[…, i, …] = x[…, indices[…, i, …], …]; the other dimensions broadcast. Without `dim`, of x.ravel()."""
     if dim is None:
@@ -122,11 +130,13 @@ def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tenso
     return getitem(input, index=tuple(grid))
 
 
+@operation(method=True, in_place=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where `mask` is true, else x."""
     return choose(mask_of("masked_fill", mask), tensor_of("masked_fill", value, input.dtype), input)
 
 
+@operation(method=True)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The values of x where `mask` is true (they broadcast), as a 1-D tensor."""
     shape = np.broadcast_shapes(input.shape, mask.shape)
@@ -134,6 +144,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return getitem(whole, index=np.broadcast_to(mask_of("masked_select", mask), shape))
 
 
+@operation(method=True)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the values that are not zero, a row each; or a tuple, an index for each dimension."""
     return where(input != 0) if as_tuple else Tensor(np.argwhere(input.array))

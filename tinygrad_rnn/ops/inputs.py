@@ -1,4 +1,4 @@
-"""What operations are given: tensors, arrays and numbers, of one type or several; dimensions; sizes.
+"""Arguments of operations: tensors, arrays and numbers, of one dtype or several; dimensions; sizes; indices.
 
 Errors name the operation, the argument and the value.
 """
@@ -23,16 +23,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
-PYTHON = (float, int)
 LEFT_OUT = {"out", "layout", "memory_format", "names", "output_size", "pin_memory", "reduce"}
-
-OPERATIONS: dict[str, Callable[..., Any]] = {}  # all that users call, by name
-
-# --- publishing
+PYTHON = (float, int)
 
 
-def publish(f: F) -> F:
-    """Let `f` take arguments as PyTorch does: NumPy's names, f(dims=(0, 1)) for f(0, 1), arrays."""
+def accepting(f: F) -> F:
+    """`f` with PyTorch's freedom: NumPy's names of arguments, f(dims=(0, 1)) for f(0, 1), arrays."""
     name, parameters = f.__name__, inspect.signature(f).parameters.values()
     known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
@@ -48,7 +44,6 @@ def publish(f: F) -> F:
             args = (tensor_of(name, args[0]), *args[1:])
         return f(*args, **kwargs)
 
-    OPERATIONS[name] = called
     return called  # type: ignore[return-value]
 
 
@@ -98,11 +93,6 @@ def cast(input: Tensor, dtype: Any) -> Tensor:
     if dtype.kind != "f":
         return Tensor(input.array.astype(dtype))
     return derivatives.cast(input, dtype=dtype, was=input.dtype)
-
-
-def clone(input: Tensor) -> Tensor:
-    """A copy; gradients pass through it."""
-    return derivatives.cast(input, dtype=input.dtype, was=input.dtype)
 
 
 def mask_of(name: str, condition: Any) -> Any:

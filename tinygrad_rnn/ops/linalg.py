@@ -10,25 +10,29 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..engine import derivatives
-from ..engine.primitive import ANY
+from ..engine.primitive import ANY, apply
 from ..engine.tensor import Tensor, method
 from .elementwise import mul
 from .inputs import alike, axis_of, matched, named
+from .operation import operation
 from .reduce import sum
 from .shape import permute, reshape
 
 # --- matmul
 
 
-@method("__matmul__")
+@operation(method=True, numpy=np.matmul)
 def matmul(input: Any, other: Any) -> Tensor:
     """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the first … broadcast; a 1-D factor is a row or column."""
     if not (isinstance(input, Tensor) and alike(input, other, ANY) and isinstance(other, Tensor)):
         input, other = matched("matmul", input, other)
-    return derivatives.matmul(input, other)
+    return apply(derivatives.matmul, (input, other), {})
 
 
+method("__matmul__")(matmul)
 method("__rmatmul__")(lambda self, other: matmul(other, self))
 
 
@@ -40,7 +44,7 @@ def _ranked(name: str, rank: int, other_rank: int, doc: str) -> Callable[..., Te
             raise RuntimeError(f"{name}: shapes {input.shape} and {other.shape} given; {doc}")
         return matmul(input, other)
 
-    return named(name, product, doc)
+    return operation(method=True)(named(name, product, doc))
 
 
 mm = _ranked("mm", 2, 2, "The product of two matrices: (n, k), (k, m) -> (n, m).")
@@ -55,11 +59,13 @@ def _plus(scaled: Tensor, alpha: Any, input: Tensor, beta: Any) -> Tensor:
     return scaled if beta == 0 else scaled + (input if beta == 1 else input * beta)
 
 
+@operation(method=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha mat1 mat2"""
     return _plus(mm(mat1, mat2), alpha, input, beta)
 
 
+@operation(method=True)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha batch1 batch2, matrix by matrix"""
     return _plus(bmm(batch1, batch2), alpha, input, beta)
@@ -68,6 +74,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 # --- sums of products
 
 
+@operation(numpy=np.einsum)
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products in Einstein's notation: `einsum("bij,bjk->bik", a, b)`.
 
@@ -150,6 +157,7 @@ def _contracted(term: str, x: Tensor, other: str, y: Tensor, needed: set[str]) -
     return "".join(result), reshape(matmul(a, b) if over else a * b, [sizes[c] for c in result])
 
 
+@operation()
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Σ over pairs of dimensions: the last `dims` of a with the first of b, or dims = (those of a, of b)."""
     if isinstance(dims, int):
@@ -166,6 +174,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", a, b)
 
 
+@operation(method=True, numpy=np.inner)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Σ over the last dimension of both, for every pair of the others."""
     if not input.shape or not other.shape:
@@ -175,11 +184,13 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
+@operation(method=True, numpy=np.outer, aliases=("ger",))
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """aᵢ bⱼ"""
     return einsum("i,j->ij", input, vec2)
 
 
+@operation(method=True, numpy=np.trace)
 def trace(input: Tensor) -> Tensor:
     """Σ aᵢᵢ of a matrix."""
     if input.ndim != 2:

@@ -13,11 +13,12 @@ import numpy as np
 
 from .. import dtypes
 from ..engine import derivatives
-from ..engine.primitive import FLOATS, INTEGERS
+from ..engine.primitive import FLOATS, INTEGERS, apply
 from ..engine.tensor import Tensor
-from .elementwise import abs, choose, exp, isnan, log, maximum, minimum
+from .elementwise import abs, choose, clone, exp, isnan, log, maximum, minimum
 from .index import index_add, index_select, masked_select, take_along_dim
-from .inputs import axes_of, axis_of, cast, clone, matched, named
+from .inputs import axes_of, axis_of, cast, matched, named
+from .operation import operation
 
 Dim = int | Sequence[int] | None
 
@@ -52,11 +53,14 @@ def _root(x: Tensor, p: float) -> Tensor:
     return choose(zero, 0, choose(zero, 1, x) ** (1 / p))
 
 
+@operation(method=True, numpy=np.sum)
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x. Integers and truth values are summed as int64."""
-    return derivatives.sum(_summable(input, dtype), axis=axes_of("sum", input, dim), keepdims=keepdim)
+    static = {"axis": axes_of("sum", input, dim), "keepdims": keepdim}
+    return apply(derivatives.sum, (_summable(input, dtype),), static)
 
 
+@operation(method=True, numpy=np.mean)
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x / n"""
     input, axes = _floats("mean", input, dtype), axes_of("mean", input, dim)
@@ -64,6 +68,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = 
     return derivatives.sum(input, axis=axes, keepdims=keepdim) / (n or math.nan)
 
 
+@operation(method=True)
 def var(
     input: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
@@ -76,6 +81,7 @@ def var(
     return derivatives.sum(away * away, axis=axes, keepdims=keepdim) / (freedom if freedom > 0 else 0)
 
 
+@operation(method=True)
 def std(
     input: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
@@ -83,6 +89,7 @@ def std(
     return _root(var(_floats("std", input), dim, unbiased, keepdim, correction=correction), 2)
 
 
+@operation(method=True, numpy=np.prod)
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Π x. Its gradient is exact where x holds zeros."""
     input = _summable(input, dtype)
@@ -92,6 +99,7 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return derivatives.prod(input, axis=axis, keepdims=keepdim)
 
 
+@operation(method=True)
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """ln Σ eˣ, without overflow."""
     (input,) = matched("logsumexp", input, kinds=FLOATS)
@@ -102,6 +110,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return total if keepdim else total.squeeze(axes)
 
 
+@operation(method=True)
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """‖x‖ₚ = (Σ |x|ᵖ)^(1/p), also for p = ±inf, 0 (how many are not 0), "fro". Its derivative at 0 is 0."""
     p = 2 if p in (None, "fro") else p
@@ -127,6 +136,7 @@ def _not_empty(name: str, input: Tensor, axes: tuple[int, ...]) -> None:
         raise IndexError(f"{name}: there is nothing to choose from in shape {input.shape} along {axes}")
 
 
+@operation(method=True, numpy=(np.max, np.amax))
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest value; ties share the gradient evenly."""
     axes = axes_of("amax", input, dim)
@@ -134,22 +144,23 @@ def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return derivatives.amax(input, axis=axes, keepdims=keepdim)
 
 
+@operation(method=True, numpy=(np.min, np.amin))
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest value; ties share the gradient evenly."""
     return ~amax(~input, dim, keepdim) if input.dtype.kind in INTEGERS else -amax(-input, dim, keepdim)
 
 
-def _place(name: str, kind: str) -> Any:
-    """`argmax` and `argmin`."""
+def _place(function: Any, kind: str) -> Any:
+    """`argmax` and `argmin`, as NumPy's function computes them."""
+    name = function.__name__
 
     def place(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         _not_empty(name, input, axes_of(name, input, dim))
         axis = axis_of(name, input, dim) if input.shape and dim is not None else None
-        return Tensor(np.asarray(getattr(np, name)(input.array, axis=axis, keepdims=keepdim)))
+        return Tensor(np.asarray(function(input.array, axis=axis, keepdims=keepdim)))
 
-    return named(
-        name, place, f"Where the {kind} value stands, the first among equals; of all, or along `dim`."
-    )
+    doc = f"The index of the {kind} value, the first among equals; of all, or along `dim`."
+    return operation(method=True, numpy=function)(named(name, place, doc))
 
 
 def _at(input: Tensor, indices: Tensor, dim: int, keepdim: bool) -> Extremes:
@@ -172,14 +183,16 @@ def _extreme(name: str, kind: str, whole: Any, pair: Any, place: Any) -> Any:
 
     With a number for `dim`, values and indices (of the first among equals, which gets the gradient).
     """
-    return named(name, extreme, doc)
+    return operation(method=True)(named(name, extreme, doc))
 
 
-argmax, argmin = _place("argmax", "largest"), _place("argmin", "smallest")
+argmax = _place(np.argmax, "largest")
+argmin = _place(np.argmin, "smallest")
 max = _extreme("max", "largest", amax, maximum, argmax)
 min = _extreme("min", "smallest", amin, minimum, argmin)
 
 
+@operation(method=True, numpy=np.argsort)
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort `input` along `dim`; equal values keep their order."""
     axis = axis_of("argsort", input, dim)
@@ -191,12 +204,14 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return Tensor(np.flip(input.shape[axis] - 1 - backwards, axis).copy())
 
 
+@operation(method=True)
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Extremes:
     """The values in order along `dim`, and where each stood; equal values keep their order."""
     indices = argsort(input, dim, descending)
     return Extremes(take_along_dim(input, indices, dim) if input.shape else clone(input), indices)
 
 
+@operation(method=True)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The value in the middle, the lower one of two; NaN if there is one. Ties share the gradient.
 
@@ -212,6 +227,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _at(input, take_along_dim(order, places, dim) if input.shape else order, dim, keepdim)
 
 
+@operation(method=True)
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -232,6 +248,7 @@ def unique(
     return found if len(found) > 1 else values
 
 
+@operation(method=True)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often 0, 1, … occur in `input` (N,), or the sum of the `weights` (N,) of each of them."""
     if input.ndim != 1 or input.dtype.kind not in "iu" or (input.array < 0).any():
@@ -245,6 +262,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return index_add(Tensor(np.zeros(n, weights.dtype)), 0, input, weights)
 
 
+@operation(method=True)
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extremes:
     """The k largest (or smallest) values along `dim`, in order, and where they stand."""
     size = input.shape[axis_of("topk", input, dim)] if input.shape else 1
@@ -262,7 +280,7 @@ def _running(name: str, row: Any, doc: str) -> Any:
         axis, input = axis_of(name, input, dim), _summable(input, dtype)
         return row(input, axis=axis) if input.shape else clone(input)
 
-    return named(name, running, doc)
+    return operation(method=True, in_place=True)(named(name, running, doc))
 
 
 cumsum = _running("cumsum", derivatives.cumsum, "yₜ = x₁ + … + xₜ along `dim`.")
@@ -271,14 +289,16 @@ cumprod = _running(
 )
 
 
-def _verdict(name: str, function: Any, doc: str) -> Any:
+def _verdict(function: Any, doc: str) -> Any:
+    name = function.__name__
+
     def verdict(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
         axes = () if dim == () else axes_of(name, input, dim)  # of no dimensions: each value by itself
         y = function(input.array, axis=axes, keepdims=keepdim)
         return Tensor(np.asarray(y, input.dtype if input.dtype == np.uint8 else bool))
 
-    return named(name, verdict, doc)
+    return operation(method=True, numpy=function)(named(name, verdict, doc))
 
 
-all = _verdict("all", np.all, "True if every value is non-zero.")
-any = _verdict("any", np.any, "True if some value is non-zero.")
+all = _verdict(np.all, "True if every value is non-zero.")
+any = _verdict(np.any, "True if some value is non-zero.")

@@ -1,4 +1,4 @@
-"""What scripts ask of the libraries under PyTorch, or set in them. Here there is only NumPy."""
+"""Switches of the libraries under PyTorch, which scripts ask for or set. Here there is only NumPy."""
 
 from . import cudnn, mps
 
