@@ -84,7 +84,7 @@ def scatter(input: Tensor, dim: int, index: Any, src: Any = None, *, value: Any 
 
 @operation(method=True, in_place=True)
 def scatter_add(input: Tensor, dim: int, index: Any, src: Tensor) -> Tensor:
-    """x with src[i, j, …] added at [index[i, j, …], j, …], for dim 0; repeated places receive every summand."""
+    """x with src[i, j, …] added at [index[i, j, …], j, …], for dim 0; repeated places get every summand."""
     x, places = _aimed("scatter_add", input, dim, index)
     values = _source("scatter_add", src, index, input.dtype)
     return input + place(values, indices=[places], shape=x.shape).reshape(input.shape)
