@@ -11,7 +11,7 @@ from ..engine import derivatives
 from ..engine.primitive import ANY, FLOATS, INTEGERS, NUMBERS, Primitive, apply, refused
 from ..engine.tensor import Tensor, method
 from .aliasing import write
-from .inputs import alike, mask_of, matched, named, refuse, tensor_of
+from .inputs import mask_of, matched, named, refuse, same_dtype, tensor_of
 from .operation import in_place_form, operation, register
 
 Operation = Callable[..., Tensor]
@@ -40,7 +40,7 @@ def binary(this: Primitive, publish: bool = True) -> Operation:
     def operation(input: Any, other: Any, *, out: Any = None) -> Tensor:
         if out is not None:
             refuse(name, ["out"])
-        if not alike(input, other, kinds):
+        if not same_dtype(input, other, kinds):
             input, other = matched(name, input, other, kinds=kinds)
         return apply(this, (input, other), {})
 
@@ -66,7 +66,7 @@ def truth(
         return Tensor(np.asanyarray(forward(input.array)))
 
     def of_two(input: Any, other: Any) -> Tensor:
-        if not alike(input, other, kinds):
+        if not same_dtype(input, other, kinds):
             input, other = matched(name, input, other, kinds=kinds)
         a, b = (getattr(x, "array", x) for x in (input, other))
         try:
@@ -201,7 +201,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 def _pow(input: Any, exponent: Any) -> Tensor:
     """`pow` of tensors and numbers as they are: a Python number does not widen an integer exponent."""
-    if exponent.__class__ in (int, float) and alike(input, exponent, FLOATS):
+    if exponent.__class__ in (int, float) and same_dtype(input, exponent, FLOATS):
         return mul(input, input) if exponent == 2 else derivatives.monomial(input, n=exponent)
     return derivatives.pow(*matched("pow", input, exponent, kinds=NUMBERS))
 
@@ -233,7 +233,7 @@ def _where_self(self: Tensor, condition: Any, other: Any) -> Tensor:
 def choose(condition: Any, input: Any, other: Any) -> Tensor:
     """`input` where `condition` is true, else `other`."""
     mask = mask_of("where", condition)
-    if not alike(input, other, ANY):
+    if not same_dtype(input, other, ANY):
         input, other = matched("where", input, other)
     return derivatives.where(mask, input, other)
 

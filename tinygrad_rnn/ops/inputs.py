@@ -103,7 +103,7 @@ def mask_of(name: str, condition: Any) -> Any:
     return array.astype(bool, copy=False)
 
 
-def alike(a: Any, b: Any, kinds: str) -> bool:
+def same_dtype(a: Any, b: Any, kinds: str) -> bool:
     """True if NumPy's promotion is PyTorch's: one dtype, or an array of floats and a Python number."""
     if isinstance(a, Tensor):
         d = a.array.dtype

@@ -16,7 +16,7 @@ from ..engine import derivatives
 from ..engine.primitive import ANY, apply
 from ..engine.tensor import Tensor, method
 from .elementwise import mul
-from .inputs import alike, axis_of, matched, named
+from .inputs import axis_of, matched, named, same_dtype
 from .operation import operation
 from .reduce import sum
 from .shape import permute, reshape
@@ -27,7 +27,7 @@ from .shape import permute, reshape
 @operation(method=True, numpy=np.matmul)
 def matmul(input: Any, other: Any) -> Tensor:
     """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the first … broadcast; a 1-D factor is a row or column."""
-    if not (isinstance(input, Tensor) and alike(input, other, ANY) and isinstance(other, Tensor)):
+    if not (isinstance(input, Tensor) and same_dtype(input, other, ANY) and isinstance(other, Tensor)):
         input, other = matched("matmul", input, other)
     return apply(derivatives.matmul, (input, other), {})
 
