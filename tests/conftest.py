@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.autograd.primitive import REGISTRY
+from tinygrad_rnn.engine.primitive import REGISTRY
 
 settings.register_profile(
     "dev",

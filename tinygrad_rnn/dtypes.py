@@ -11,6 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from .engine.primitive import ANY as ANY
+from .engine.primitive import FLOATS as FLOATS
+from .engine.primitive import INTEGERS as INTEGERS
+from .engine.primitive import NUMBERS as NUMBERS
+
 Dtype = np.dtype[Any]
 
 float16 = half = np.dtype("float16")
@@ -23,7 +28,6 @@ int32 = np.dtype("int32")
 int64 = long = np.dtype("int64")
 bool_ = np.dtype("bool")
 
-ANY, NUMBERS, INTEGERS, FLOATS = "fciub", "fciu", "iub", "fc"  # kinds of dtypes that an operation takes
 SUPPORTED = (float32, float64, float16, int64, int32, int16, int8, uint8, bool_)
 _PYTHON = {float: None, int: int64, bool: bool_}  # of numbers; float: the default dtype, whichever it is now
 _CATEGORIES = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}

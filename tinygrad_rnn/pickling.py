@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Array, Tensor, method
+from .engine.tensor import Array, Tensor, method
+
+OWN = {*Tensor.__annotations__, "hooks", "graph_id"}  # what tensors have from the engine and from autograd/
 
 
 @method("__reduce_ex__")
@@ -64,4 +66,4 @@ def made(kind: type[Tensor], source: Tensor, requires_grad: bool, more: dict[str
 
 def attributes(tensor: Tensor) -> dict[str, Any]:
     """Return the attributes that a program has given to `tensor`, beside those that a tensor has."""
-    return {name: value for name, value in vars(tensor).items() if name not in Tensor.__annotations__}
+    return {name: value for name, value in vars(tensor).items() if name not in OWN}

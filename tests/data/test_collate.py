@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_rnn.tensor import Tensor
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.utils.data import default_collate, default_convert
 
 number = st.integers(-(2**62), 2**62) | st.floats(allow_nan=False) | st.booleans() | st.text() | st.binary()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.random import Generator, manual_seed
-from tinygrad_rnn.tensor import Tensor
 from tinygrad_rnn.utils.data import (
     ChainDataset,
     ConcatDataset,

@@ -8,6 +8,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.autograd import grad
+from tinygrad_rnn.ops.aliasing import aliases_of
 
 
 def leaf(*values):
@@ -185,12 +186,12 @@ def test_views_that_are_gone_are_forgotten():
     x, w = tg.zeros(3), leaf(1.0, 2.0)
     for _ in range(1000):
         x[0], w.T, w.detach()
-    assert len(x.memory.viewers) < 20 and len(w.memory.viewers) < 20
+    assert len(x.storage.aliases) < 20 and len(w.storage.aliases) < 20
     kept = [x[0] for _ in range(100)]
     for _ in range(1000):
         x[0]
-    assert len(x.memory.viewers) < 2 * len(kept) + 20
-    assert len(x.memory.living()) == len(kept) + 1
+    assert len(x.storage.aliases) < 2 * len(kept) + 20
+    assert len(aliases_of(x.storage)) == len(kept) + 1
 
 
 def test_a_view_does_not_keep_its_whole_alive():
@@ -198,4 +199,4 @@ def test_a_view_does_not_keep_its_whole_alive():
     view, whole = y[0].detach(), ref(y)
     assert whole() is y
     del y
-    assert whole() is None and view.memory.living() == [view]
+    assert whole() is None and aliases_of(view.storage) == [view]

@@ -10,10 +10,10 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.autograd import Function, grad
-from tinygrad_rnn.autograd.contributions import Sum
 from tinygrad_rnn.autograd.function import Context
-from tinygrad_rnn.autograd.primitive import Node
-from tinygrad_rnn.tensor import Memory, Tensor
+from tinygrad_rnn.engine.accumulate import Accumulator
+from tinygrad_rnn.engine.primitive import Node
+from tinygrad_rnn.engine.tensor import Storage, Tensor
 
 w = (tg.rand(3, 3) * 0.5).requires_grad_()
 xs = tg.rand(4, 2, 3)
@@ -32,7 +32,7 @@ def no_collector():
 
 def living():
     """How many objects of the engine's there are."""
-    return sum(issubclass(type(o), (Node, Tensor, Sum, Context, Memory)) for o in gc.get_objects())
+    return sum(issubclass(type(o), (Node, Tensor, Accumulator, Context, Storage)) for o in gc.get_objects())
 
 
 class Scale(Function):

@@ -9,17 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_rnn.engine.primitive import REGISTRY
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "tinygrad_rnn"
 
 # A file may import from floors before its own, and from its own. The longest matching prefix counts.
 FLOORS = [
-    ["dtypes", "device", "cuda", "backends", "_methods"],
-    ["tensor"],
-    ["random", "legacy", "pickling"],
+    ["engine.tensor", "engine._methods"],
+    ["engine.primitive"],
+    ["engine.derivatives"],
+    ["engine.accumulate"],
+    ["engine"],
+    ["dtypes", "device", "random"],
     ["autograd"],
-    ["ops"],
-    ["utils", "optim"],
+    ["ops", "pickling"],
+    ["optim", "utils"],
     [
         "nn.init",
         "nn.functional",
@@ -30,8 +35,9 @@ FLOORS = [
         "nn.module",
         "nn.containers",
     ],
-    ["nn", "serialization"],
-    ["compile", "distributions", "testing", "viz"],
+    ["nn"],
+    ["compile", "distributions", "testing", "analysis", "viz", "serialization", "interop", "distributed"],
+    ["compat"],
     [""],
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -91,13 +97,9 @@ def test_no_import_hides_in_a_function(path):
 
 
 def test_an_arrow_that_turns_back_is_noticed():
-    assert (
-        floor_of("tensor")
-        < floor_of("autograd.engine")
-        < floor_of("ops.shape")
-        < floor_of("nn.cells")
-        < floor_of("testing")
-    )
+    order = "engine.tensor engine.backward autograd.gradients ops.shape nn.cells testing compat".split()
+    floors = [floor_of(module) for module in order]
+    assert floors == sorted(set(floors))
     assert floor_of("optim.adam") < floor_of("nn.module")  # optim knows no nn
     assert floor_of("nn.functional.loss") < floor_of("nn.layers")
 
@@ -113,14 +115,24 @@ def test_the_package_imports_nothing_but_numpy_and_the_standard_library():
             else:
                 continue
             strangers = {name.split(".")[0] for name in names} - allowed
-            if (
-                path == PACKAGE / "testing" / "strategies.py"
-                or path.parent == PACKAGE / "testing" / "strategies"
-            ):
+            if path.parent == PACKAGE / "testing" / "strategies":
                 strangers -= {"hypothesis"}  # imported when it is asked for, and only here
             if path.is_relative_to(PACKAGE / "viz"):
                 strangers -= {"matplotlib"}
             assert not strangers, f"{path.relative_to(ROOT)}:{node.lineno} imports {strangers}"
+
+
+def test_the_engine_imports_numpy_alone():
+    for path in (PACKAGE / "engine").glob("*.py"):
+        assert all(name.startswith("engine") for _, name, _ in imports_of(path)), path
+
+
+def test_the_engine_names_no_operation():
+    """A primitive's peculiarities are attributes of it, beside its row: no other file compares names."""
+    for path in (PACKAGE / "engine").glob("*.py"):
+        if path.name != "derivatives.py":
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf8")))
+            assert not {n.value for n in nodes if isinstance(n, ast.Constant)} & REGISTRY.keys(), path
 
 
 def test_importing_the_package_loads_nothing_third_party_but_numpy():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn
 
+ROOT = Path(__file__).resolve().parents[2]
 QUIET = {
     "tinygrad_rnn.testing.strategies"
 }  # needs Hypothesis, which these tests have, but is imported lazily
@@ -63,3 +66,16 @@ def test_every_public_method_has_a_docstring(module):
                 if not inspect.getdoc(getattr(thing, method))
             ]
     assert not silent, f"{module.__name__}: no docstring for {silent}"
+
+
+RIDDLES = ("What", "Whether", "Those", "Where", "Who")
+PLAIN = ("engine", "autograd", "ops", "compat")  # whose docstrings all open with a verb, a noun or a formula
+
+
+@pytest.mark.parametrize("room", PLAIN)
+def test_no_docstring_opens_with_a_riddle(room):
+    for path in (ROOT / "tinygrad_rnn" / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                first = (ast.get_docstring(node) or "").partition(" ")[0]
+                assert first not in RIDDLES, f"{path}: {getattr(node, 'name', 'the module')}"

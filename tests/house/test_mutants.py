@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-CI = Path(__file__).resolve().parents[2] / ".ci"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 RULES = """
 def helper(g, axis):
@@ -37,13 +37,22 @@ def unroll(xs, sizes: int = 3):
 """
 
 
+class Catalogue:
+    """The module `mutants`, with the mistakes of the repository."""
+
+    def __init__(self, mutants, mistakes):
+        self.ROWS, self.WHOLE = mutants.ROWS, mutants.WHOLE
+        self.mutants_of = lambda path, text, *scope: mutants.mutants_of(path, text, mistakes, *scope)
+
+
 @pytest.fixture(scope="module")
 def modules():
-    sys.path.insert(0, str(CI))
+    sys.path.insert(0, str(TOOLS))
     try:
-        yield importlib.import_module("mutants"), importlib.import_module("mutate")
+        mutants, mutate = importlib.import_module("mutants"), importlib.import_module("mutate")
+        yield Catalogue(mutants, mutate.MISTAKES), mutate
     finally:
-        sys.path.remove(str(CI))
+        sys.path.remove(str(TOOLS))
         for name in ("mutants", "mutate", "mistakes"):
             sys.modules.pop(name, None)
 

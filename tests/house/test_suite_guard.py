@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 import tinygrad_rnn as tg
-from tinygrad_rnn.autograd.primitive import primitive
+from tinygrad_rnn.engine.primitive import primitive
 
 np.seterr(over="raise")
 

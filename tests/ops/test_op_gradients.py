@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.autograd.contributions import Placed, Product
-from tinygrad_rnn.autograd.primitive import REGISTRY, Primitive, apply
+from tinygrad_rnn.engine.primitive import REGISTRY, Primitive, Product, Scattered, apply
 
 # --- cases: for each primitive, inputs and static arguments
 
@@ -301,7 +300,7 @@ class Forbidden:
 
 
 def dense(d):
-    if isinstance(d, Placed):
+    if isinstance(d, Scattered):
         return d.g
     return d.a.T @ d.g if isinstance(d, Product) else d
 
@@ -325,7 +324,7 @@ def flattened(found):
 def read_by(name, k, n):
     """What rule k says it reads: -1 for the output, else numbers of the n inputs."""
     primitive = REGISTRY[name]
-    output, inputs = primitive.reads[1 << k]
+    output, inputs = primitive.saves[1 << k]
     return {*([-1] if output else []), *(range(n) if primitive.variadic and inputs else inputs)}
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_rnn import optim
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.optim.line_search import C1, C2, Line, Point, cubic_minimum, kept_away, strong_wolfe
-from tinygrad_rnn.tensor import Tensor
 
 
 def closure_of(p, objective):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tinygrad_rnn import optim
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.optim import lr_scheduler as schedule
-from tinygrad_rnn.tensor import Tensor
 
 
 def optimizer_with(*rates, **options):

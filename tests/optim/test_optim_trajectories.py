@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tinygrad_rnn import optim
-from tinygrad_rnn.tensor import Tensor
+from tinygrad_rnn.engine.tensor import Tensor
 
 CASES = [(name, i) for name, cases in reference.CASES.items() for i in range(len(cases))]
 

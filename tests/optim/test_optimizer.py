@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tinygrad_rnn import optim
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.optim.elementwise import Scratch
-from tinygrad_rnn.tensor import Tensor
 
 KINDS = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True},

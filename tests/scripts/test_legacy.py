@@ -6,7 +6,7 @@ import pytest
 import tinygrad_rnn as torch
 from tinygrad_rnn import nn
 from tinygrad_rnn.autograd import Variable
-from tinygrad_rnn.legacy import BY_NAME, set_default_tensor_type
+from tinygrad_rnn.compat.legacy import BY_NAME, set_default_tensor_type
 
 KINDS = pytest.mark.parametrize(
     "kind, dtype",

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.nn.parameter import Parameter
 from tinygrad_rnn.serialization import LoadError, load, save
 from tinygrad_rnn.serialization.archive import members
 from tinygrad_rnn.serialization.npy import header_of
-from tinygrad_rnn.tensor import Tensor
 
 
 def bytes_of(obj: Any) -> bytes:

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.serialization import LoadError, limits, load, save
-from tinygrad_rnn.tensor import Tensor
 
 HEAD = {"format": "tinygrad_rnn", "version": 1, "arrays": 0, "root": 1, "objects": []}
 PRIME = 2**61 - 1  # hash(n) is n modulo this

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_rnn.device import device
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.nn import LSTM
 from tinygrad_rnn.nn.parameter import Parameter
 from tinygrad_rnn.serialization import load, save
 from tinygrad_rnn.serialization.structure import describe
-from tinygrad_rnn.tensor import Tensor
 
 
 def there_and_back(obj: Any) -> Any:

@@ -10,7 +10,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.autograd import Function
-from tinygrad_rnn.autograd.primitive import Primitive, apply
+from tinygrad_rnn.engine.primitive import Primitive, apply
 from tinygrad_rnn.nn.cells import LSTMState
 from tinygrad_rnn.testing import WrongGradient, gradcheck, gradgradcheck
 from tinygrad_rnn.testing.probe import Probe

@@ -1,24 +1,15 @@
-"""Automatic differentiation: recording operations, and running the record backwards.
+"""PyTorch's autograd on the engine: backward and grad, grad modes, anomaly detection, hooks, Function."""
 
-Read `primitive.py` (what is recorded), then `contributions.py` and `engine.py` (how gradients flow back).
-"""
+from typing import Any
 
-from ..legacy import Variable
 from . import functional
-from .engine import backward_all as backward
-from .engine import grad
+from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .gradmode import (
-    detect_anomaly,
-    enable_grad,
-    inference_mode,
-    is_anomaly_enabled,
-    is_grad_enabled,
-    no_grad,
-    set_detect_anomaly,
-    set_grad_enabled,
-)
+from .gradients import backward, grad
+from .gradmode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+
+Variable: Any  # PyTorch's wrapper from before 0.4, which compat/ puts here
 
 __all__ = [
     "Function",

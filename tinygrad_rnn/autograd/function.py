@@ -7,14 +7,15 @@ from weakref import ref
 
 import numpy as np
 
-from ..tensor import Tensor, tick
-from .contributions import Part, fit
-from .gradmode import mode, no_grad
-from .primitive import Node, Primitive, as_tensor, record
+from ..engine.accumulate import unbroadcast
+from ..engine.primitive import Node, OutputGradient, Primitive, mode, record, saved_tensor
+from ..engine.tensor import Tensor, next_sequence_number
+from .anomaly import is_anomaly_enabled, user_line
+from .gradmode import no_grad
 
 
 class Context:
-    """What `forward` leaves for `backward`: saved tensors, and any attributes of the user's."""
+    """Carries saved tensors, and any attributes of the user's, from `forward` to `backward`."""
 
     def __init__(self, args: tuple[Any, ...]) -> None:
         self.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)
@@ -37,40 +38,40 @@ class Context:
         raise NotImplementedError("mark_dirty: forward must not write into its arguments; return new tensors")
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether `backward` gets zeros (the default), or None, for an output that did not matter."""
+        """Let the gradient of an output that did not matter be zeros (True, the default) or None."""
         self._materialize = value
 
     def seal(self, outputs: tuple[Any, ...]) -> None:
-        """Keep values and origins, not tensors: an output holds its node, and that this context."""
-        self._sealed_at = tick()
+        """Save (array, storage, producer), not tensors: output → node → ctx → output would be a cycle."""
+        self._sealed_at = next_sequence_number()
         for i, t in enumerate(self._saved):
             if t is not None:
-                t.memory.shared = True
+                t.storage.shared = True
                 number = next((k for k, x in enumerate(outputs) if x is t), None)
                 origin = number if number is not None else (t if t.node is None else t.node)
-                self._saved[i] = (t.array, t.memory, origin if t.requires_grad else None)
+                self._saved[i] = (t.array, t.storage, origin if t.requires_grad else None)
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """The tensors that `forward` saved; an error if one was overwritten since."""
         return tuple(kept if kept is None else self._unseal(*kept) for kept in self._saved)
 
-    def _unseal(self, array: Any, memory: Any, origin: Any) -> Tensor:
-        if memory.written > self._sealed_at:
+    def _unseal(self, array: Any, storage: Any, origin: Any) -> Tensor:
+        if storage.version > self._sealed_at:
             raise RuntimeError("saved_tensors: a saved tensor was overwritten in place after forward")
         if origin is None:
             return Tensor(array)
         if isinstance(origin, (Node, Tensor)):
-            return as_tensor(array, origin)  # type: ignore[no-any-return]
+            return saved_tensor(array, origin)  # type: ignore[no-any-return]
         return self._output(Tensor(array), origin)
 
     def _output(self, x: Tensor, k: int) -> Tensor:
-        hub: Tensor = as_tensor(np.empty(0), self._node())
-        record(OUTPUT, [hub], [None], {"k": k}, x)
+        hub: Tensor = saved_tensor(np.empty(0), self._node())
+        record(OUTPUT, [hub], [hub.array], {"k": k}, x)
         return x
 
 
-OUTPUT = Primitive("output", lambda y: y, [lambda g, _y, _x, *, k: Part(k, g)])
+OUTPUT = Primitive("output", lambda y: y, [lambda g, _y, _x, *, k: OutputGradient(k, g)])
 
 
 def attach(primitive: Primitive, inputs: Any, kept: list[Any], static: dict[str, Any], outputs: Any) -> Node:
@@ -80,9 +81,11 @@ def attach(primitive: Primitive, inputs: Any, kept: list[Any], static: dict[str,
     """
     hub = Tensor(np.empty(0))
     record(primitive, inputs, kept, static, hub)
+    if is_anomaly_enabled():
+        hub.node.extra("line", user_line())
     for k, x in enumerate(outputs):
         if isinstance(x, Tensor) and x.dtype.kind in "fc":
-            record(OUTPUT, [hub], [None], {"k": k}, x)
+            record(OUTPUT, [hub], [hub.array], {"k": k}, x)
     return hub.node  # type: ignore[no-any-return]
 
 
@@ -109,7 +112,7 @@ class Function:
     tensor(12.)
     """
 
-    _way_back: Primitive
+    _backward_rule: Primitive
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
@@ -146,29 +149,29 @@ class Function:
     @classmethod
     def _attach(cls, ctx: Context, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
         """Every output is a part of one node, whose rule is `backward`."""
-        if "_way_back" not in cls.__dict__:
-            rule: Any = lambda g, _y, *_inputs, ctx: cls._shares(ctx, g, _inputs)  # noqa: E731
-            cls._way_back = Primitive(cls.__name__, cls.forward, [rule], variadic=True)
+        if "_backward_rule" not in cls.__dict__:
+            rule: Any = lambda g, _y, *_inputs, ctx: cls._vjps(ctx, g, _inputs)  # noqa: E731
+            cls._backward_rule = Primitive(cls.__name__, cls.forward, [rule], variadic=True)
         live = [None if any(x is c for c in ctx._constant) else x for x in outputs]
-        ctx._node = ref(attach(cls._way_back, args, list(args), {"ctx": ctx}, live))
+        ctx._node = ref(attach(cls._backward_rule, args, list(args), {"ctx": ctx}, live))
         ctx._likes = [(x.shape, x.dtype) if isinstance(x, Tensor) else None for x in outputs]
 
     @classmethod
-    def _shares(cls, ctx: Any, parts: dict[int, Any], inputs: tuple[Any, ...]) -> list[Any]:
-        """What `backward` returns for the gradients of the outputs, checked."""
+    def _vjps(cls, ctx: Any, parts: dict[int, Any], inputs: tuple[Any, ...]) -> list[Any]:
+        """Call `backward` with the gradients of the outputs, and check the VJPs that it returns."""
         gradients = []
         for k, like in enumerate(ctx._likes):
             g = parts.get(k, np.zeros(*like) if like and ctx._materialize else None)
             gradients.append(Tensor(g) if isinstance(g, np.ndarray) else g)
         returned = cls.backward(ctx, *gradients)
-        shares = list(returned) if isinstance(returned, tuple) else [returned]
+        vjps = list(returned) if isinstance(returned, tuple) else [returned]
         n = len(inputs)
-        if len(shares) < n or any(share is not None for share in shares[n:]):
-            raise RuntimeError(f"{cls.__name__}.backward: {len(shares)} gradients returned for {n} arguments")
+        if len(vjps) < n or any(d is not None for d in vjps[n:]):
+            raise RuntimeError(f"{cls.__name__}.backward: {len(vjps)} gradients returned for {n} arguments")
         create = mode.enabled
         return [
             cls._checked(i, g, x, create) if ctx.needs_input_grad[i] else None
-            for i, (g, x) in enumerate(zip(shares, inputs))
+            for i, (g, x) in enumerate(zip(vjps, inputs))
         ]
 
     @classmethod
@@ -181,4 +184,4 @@ class Function:
         shape = share.shape
         if len(shape) < len(x.shape) or any(n not in (1, m) for n, m in zip(x.shape[::-1], shape[::-1])):
             raise RuntimeError(f"{name} has shape {shape}, the argument {x.shape}")
-        return fit(share if create else share.array, x.shape)
+        return unbroadcast(share if create else share.array, x.shape)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
-from .engine import grad
+from ..engine.tensor import Tensor
+from .gradients import grad
 from .gradmode import enable_grad
 
 Func = Callable[..., Any]
@@ -26,8 +26,8 @@ def vjp(
         xs = _fresh("vjp", inputs, create_graph)
         ys = func(*xs)
         vs = _vector("vjp", v, _tuple("vjp", ys))
-        shares = _grads("vjp", _tuple("vjp", ys), xs, vs, create_graph, strict)
-    return _result(ys, ys, create_graph), _result(shares, inputs, create_graph)
+        vjps = _grads("vjp", _tuple("vjp", ys), xs, vs, create_graph, strict)
+    return _result(ys, ys, create_graph), _result(vjps, inputs, create_graph)
 
 
 def jvp(
@@ -42,8 +42,8 @@ def jvp(
         vs = _vector("jvp", v, xs)
         ys = func(*xs)
         us = [_leaf(np.zeros_like(y.array)) for y in _tuple("jvp", ys)]
-        shares = _grads("jvp", _tuple("jvp", ys), xs, us, True, strict)
-        products = _grads("jvp", shares, us, vs, create_graph, False)
+        vjps = _grads("jvp", _tuple("jvp", ys), xs, us, True, strict)
+        products = _grads("jvp", vjps, us, vs, create_graph, False)
     return _result(ys, ys, create_graph), _result(products, ys, create_graph)
 
 
@@ -135,13 +135,13 @@ def _slopes(what: str, func: Func, xs: Any, strict: bool) -> tuple[Tensor, list[
 def _grads(what: str, ys: Any, xs: Any, vs: Any, create: bool, strict: bool) -> list[Tensor]:
     """Σ vᵀ dy/dx for each x, zeros where nothing depends on it."""
     live = [(y, v) for y, v in zip(ys, vs) if y.requires_grad]
-    shares: Any = [None] * len(xs)
+    vjps: Any = [None] * len(xs)
     if live:
         roots, factors = zip(*live)
-        shares = grad(roots, xs, factors, retain_graph=True, create_graph=create, allow_unused=True)
-    if strict and any(s is None for s in shares):
+        vjps = grad(roots, xs, factors, retain_graph=True, create_graph=create, allow_unused=True)
+    if strict and any(s is None for s in vjps):
         raise RuntimeError(f"{what}: strict=True, and the result does not depend on every input")
-    return [Tensor(np.zeros_like(x.array)) if s is None else s for s, x in zip(shares, xs)]
+    return [Tensor(np.zeros_like(x.array)) if s is None else s for s, x in zip(vjps, xs)]
 
 
 def _blocks(y: Tensor, xs: list[Tensor], create: bool, strict: bool) -> list[Any]:

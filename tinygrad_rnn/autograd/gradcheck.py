@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Array, Tensor
-from .engine import grad
+from ..engine.tensor import Array, Tensor
+from .gradients import grad
 from .gradmode import enable_grad
 
 Func = Callable[..., Any]

@@ -1,36 +1,25 @@
-"""Whether operations are recorded: a switch for each thread, flipped by context managers and decorators."""
+"""Grad modes: turn recording on or off in this thread, by context managers and decorators."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import wraps
 from inspect import isgeneratorfunction
 from typing import Any, TypeVar
 
+from ..engine.primitive import mode as mode
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Mode(threading.local):
-    """This thread's switches."""
-
-    enabled = True  # operations on tensors that require gradients are recorded
-    anomaly: Any = (
-        False  # every value and gradient is checked for NaN and infinity; or, a trace watches (compile/)
-    )
-
-
-mode = Mode()
-
-
 class Switch:
-    """Sets one switch of `mode` while a `with` block, or a decorated function, runs."""
+    """Sets one field of the thread's `mode` while a `with` block, or a decorated function, runs."""
 
     name = "enabled"
-    value = True
+    value: Any = True
 
     def __init__(self) -> None:
-        self.before: list[bool] = []  # a stack: the same switch may be entered again inside itself
+        self.before: list[Any] = []  # a stack: the same switch may be entered again inside itself
 
     def __enter__(self) -> None:
         self.before.append(getattr(mode, self.name))
@@ -86,9 +75,9 @@ class inference_mode(Switch):
 class Setting(Switch):
     """A switch that takes its value as an argument, and is flipped by a plain call too, from there on."""
 
-    def __init__(self, mode: bool) -> None:
+    def __init__(self, value: Any) -> None:
         super().__init__()
-        self.value = bool(mode)
+        self.value = value
         super().__enter__()
 
     def __enter__(self) -> None:
@@ -105,27 +94,10 @@ class Setting(Switch):
 class set_grad_enabled(Setting):
     """Recording is on or off inside, by the argument; as a plain call, from here on."""
 
-
-class set_detect_anomaly(Setting):
-    """`detect_anomaly`, on or off by the argument; as a plain call, from here on."""
-
-    name = "anomaly"
-
-
-class detect_anomaly(Switch):
-    """The first NaN or infinity, forward or backward, is an error naming the operation and its line.
-
-    It slows every operation down: for debugging.
-    """
-
-    name = "anomaly"
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
 
 
 def is_grad_enabled() -> bool:
     """True if operations are recorded in this thread."""
     return mode.enabled
-
-
-def is_anomaly_enabled() -> bool:
-    """True if values and gradients are checked in this thread (see detect_anomaly)."""
-    return mode.anomaly is True

@@ -1,15 +1,13 @@
 """Guards: all that a step can read, and so all that a program depends on.
 
     found = Snapshot(cell)
-    found.tensors      {"weight_hh": …, "inner.0.bias": …}     arguments of the program, read anew at each
-    call found.plain        {"hidden_size": …, "config": …}          all else, in a form that can be
-    compared: the guard
+    found.tensors      {"weight_hh": …, "inner.0.bias": …}     arguments of a program, read anew at each call
+    found.plain        {"hidden_size": …, "config": …}         all else, in a form to be compared: the guard
 
 A program is used again only if nothing of `plain` has changed: attributes of the cell, of its submodules and
 of objects that it holds (by value where they are numbers and texts, by content where they are arrays, by
 identity where they are functions), hooks, attributes of classes, and the global and closure variables that
-the code of the step names. `twin_of` makes the copy of a cell that is traced: what a step writes to it is
-noticed, refused by name, and seen by nobody else. Next: noise.py.
+the code of the step names. Next: twin.py.
 """
 
 from __future__ import annotations
@@ -27,10 +25,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..nn.hooks import Hooks
 from ..nn.module import Module
 from ..random import Generator
-from ..tensor import Tensor
 
 ATOMS = {bool, int, str, bytes, type(None), type(Ellipsis)}
 BY_IDENTITY = (type, types.ModuleType, types.BuiltinFunctionType, types.FunctionType, np.ufunc, Generator)
@@ -271,84 +269,3 @@ def reads_of(cell: Module) -> Reads:
         known.clear()
         known[key] = Reads(functions, classes)
     return known[key]
-
-
-# --- the copy that is traced
-
-
-def twin_of(cell: Module, tensors: dict[int, Tensor], early: bool = False) -> Any:
-    """The same cell over other tensors; with `early`, its inputs are projected already."""
-    twin = copied(cell, tensors, {})
-    if early:
-        vars(twin)["project"] = lambda xs: xs
-    return twin
-
-
-def copied(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
-    """Copy a module (or list, dict, array, object of a user) over other tensors, to be written at will."""
-    if isinstance(module, Tensor):
-        return tensors.get(id(module), module)
-    if id(module) in memo:
-        return memo[id(module)]
-    kind: Any = type(module)
-    twin = module
-    if isinstance(module, dict):
-        twin = memo[id(module)] = kind.__new__(kind)
-        dict.update(twin, {k: copied(v, tensors, memo) for k, v in module.items()})
-    elif isinstance(module, list):
-        twin = memo[id(module)] = kind.__new__(kind)
-        list.extend(twin, [copied(v, tensors, memo) for v in module])
-    elif isinstance(module, tuple):
-        parts = [copied(v, tensors, memo) for v in module]
-        twin = kind(*parts) if hasattr(module, "_fields") else kind(parts)
-    elif isinstance(module, (np.ndarray, set)):
-        twin = module.copy()
-    elif isinstance(module, Module) or (
-        is_users(kind) and "__dict__" in dir(module) and not isinstance(module, (*BY_IDENTITY, enum.Enum))
-    ):
-        twin = memo[id(module)] = kind.__new__(kind)
-        vars(twin).update({k: copied(v, tensors, memo) for k, v in vars(module).items()})
-    memo[id(module)] = twin
-    return twin
-
-
-def members(cell: Module) -> dict[str, Tensor]:
-    """All tensors of a cell, by path."""
-    return Snapshot(cell).tensors
-
-
-class Watch:
-    """Notices what a traced step writes besides its result, and takes back what others would see of it."""
-
-    def __init__(self, twin: Module) -> None:
-        self.twin, self.before = twin, Snapshot(twin)
-        self.copies = [(x, x.copy()) for _, x in self.before.reads.now() if type(x) in (list, dict, set)]
-        self.variables = [(place, name, value) for (_, value), (place, name) in self.places()]
-
-    def places(self) -> Iterator[Any]:
-        """The variables that the step's code names: what they are now, and where they live."""
-        reads = self.before.reads
-        return zip(reads.now(), reads.variables.values())
-
-    def written(self) -> list[str]:
-        """The names of what was written since; variables and containers are as they were afterwards."""
-        after = Snapshot(self.twin)
-        names = {**self.before.plain, **after.plain}
-        found = [name for name in names if self.before.plain.get(name) != after.plain.get(name)]
-        tensors = {**self.before.tensors, **after.tensors}
-        found += [path for path in tensors if self.before.tensors.get(path) is not after.tensors.get(path)]
-        for place, name, value in self.variables:
-            if isinstance(place, dict) and place.get(name) is not value:
-                place[name] = value
-            elif isinstance(place, types.CellType) and value is not None and place.cell_contents is not value:
-                place.cell_contents = value
-        for x, copy in self.copies:
-            if x != copy:
-                refill(x, copy)
-        return list(dict.fromkeys(name if " " in name else f"self.{name}" for name in found))
-
-
-def refill(x: Any, copy: Any) -> None:
-    """Give a container the entries it had."""
-    x.clear()
-    x.extend(copy) if isinstance(x, list) else x.update(copy)

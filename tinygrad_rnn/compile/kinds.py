@@ -9,7 +9,7 @@ The step is traced on R rows, R a prime that nothing else has as a size, so that
     reduced   a sum over rows, such as the gradient of a weight, and what is linear in it
 
 For h (R, H): `tanh(h)` is row, `h.mean(1)` is row, `h.T @ d_a` is reduced, and `h - h.mean(0)` mixes rows:
-Untraceable. Next: recorder.py.
+Untraceable. Next: row_first.py.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell
 from ..random import drawing_from
-from ..tensor import Tensor
 from .symbols import Untraceable, refused
 
 SIZE = {

@@ -21,24 +21,24 @@ from weakref import finalize
 
 import numpy as np
 
-from ..autograd.contributions import owned
-from ..autograd.engine import grad
 from ..autograd.function import attach
+from ..autograd.gradients import grad
 from ..autograd.gradmode import enable_grad, mode
-from ..autograd.primitive import Primitive
+from ..engine.accumulate import owned
+from ..engine.primitive import Primitive
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
 from ..random import drawing_from
-from ..tensor import Tensor
 from .demo import demo
 from .emit import Emitter
 from .fission import plan
-from .guards import members, twin_of
 from .noise import Replay, draw_all, in_order
 from .spots import fits_last
 from .storage import Storage
 from .trace import trace
 from .trial import trial
+from .twin import members, twin_of
 from .verifier import verify
 
 HOIST = 8 * 1024  # bytes of one step's state up to which elementwise work is done for all steps at once
@@ -169,7 +169,7 @@ def run(call: Call, inputs: list[Tensor]) -> list[Tensor]:
     lease, found = run_forward(call, arrays)
     outputs = [Tensor(a) for a in found]
     for tensor in outputs:
-        tensor.memory.shared = False  # nobody else holds its array
+        tensor.storage.shared = False  # nobody else holds its array
     if call.program.backward:
         call.lease = lease
         asks = asking(call, inputs)

@@ -2,9 +2,8 @@
 
     u = h @ W.T                     v1 = permute(W), u = matmul(h, v1): named after the variable
     tanh(u) * tanh(u)               v2 = tanh(u), v3 = mul(v2, v2): the same is noted once
-    cat([h, e]).T @ cat([d, g])     h.T @ d + e.T @ g: so are the gradients of a weight that is used twice
 
-Next: members.py.
+Next: writes.py.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.gradmode import mode
-from ..autograd.primitive import record
-from ..tensor import Memory, Tensor
+from ..engine.primitive import record
+from ..engine.tensor import Storage, Tensor
 from .kinds import canonical_index, columns, is_row, kind_of, mixing
 from .row_first import RowFirst
 from .symbols import Symbol, Untraceable, Value, dummy, key_of, mixture, refused, user_line
@@ -61,7 +60,7 @@ class Trace:
     def tensor(self, value: Value) -> Tensor:
         """A tensor around a symbol."""
         tensor: Tensor = object.__new__(Tensor)
-        tensor.array, tensor.memory = self.symbol(value), Memory()
+        tensor.array, tensor.storage = self.symbol(value), Storage()
         return tensor
 
     # --- notes

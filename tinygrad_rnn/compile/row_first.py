@@ -5,7 +5,7 @@
     (…).T                  two transposes fall away: h @ W.T
 
 Every value with its rows elsewhere is a transpose of one with its rows in front, and each operation below
-goes on so. What cannot be done so mixes rows. Next: guards.py.
+goes on so. What cannot be done so mixes rows. Next: recorder.py.
 """
 
 from __future__ import annotations

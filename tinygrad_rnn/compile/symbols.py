@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..ops.protocol import FUNCTIONS
-from ..tensor import Tensor
 
 OF_VALUES = {np.all, np.any, np.sort, np.allclose, np.array_equal}
 SHORT = {  # the names that operations of tensors have

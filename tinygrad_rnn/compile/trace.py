@@ -20,17 +20,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..autograd.contributions import Sum
-from ..autograd.engine import run
 from ..autograd.gradmode import mode, no_grad, set_grad_enabled
+from ..engine.accumulate import Accumulator as Sum
+from ..engine.backward import backward_pass as run
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import advance, tensors_in
 from ..random import drawing_from
-from ..tensor import Tensor
-from .guards import Watch, members, reads_of, twin_of
+from .guards import reads_of
 from .noise import Draw, Traced
 from .recorder import Trace
 from .symbols import Mixing, Untraceable, Value
+from .twin import Watch, members, twin_of
 
 PRIMES = (13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 
@@ -139,14 +140,10 @@ def codes_of(cell: Cell) -> set[Any]:
 
 def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, early: bool) -> Step:
     """Trace the step, and its backward."""
-
-    def rows(name: str, t: Tensor, tracked: bool) -> Tensor:
-        return trace.input(name, (trace.rows, *t.shape[1:]), t.dtype, backward and tracked)
-
     tensors = members(cell)
     params = parameters(trace, tensors, backward)
-    data = rows("x", x, x.requires_grad)
-    live = each(lambda s: rows("", s, s.dtype.kind == "f"), state)
+    data = rows(trace, "x", x, backward and x.requires_grad)
+    live = each(lambda s: rows(trace, "", s, backward and s.dtype.kind == "f"), state)
     step = Step(
         x=trace.value_of(data.array),
         states=[trace.value_of(s.array) for s in tensors_in(live)],
@@ -158,26 +155,26 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, ea
         kept=trace.kept,
         backward=backward,
     )
+    trace.writes.forbid([data], "its input")
+    trace.writes.forbid(tensors_in(live), "its state")
+    for path, t in params.items():
+        trace.writes.forbid([t], f"self.{path}")
     twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, early)
-    watch = Watch(twin)
-    given = [*((t, "its input") for t in [data]), *((t, "its state") for t in tensors_in(live))]
-    given += [(t, f"self.{path}") for path, t in params.items()]
-    trace.writes.given = {id(t): (t, name) for t, name in given}
-    before, mode.anomaly = mode.anomaly, trace
-    source = Traced(trace)
+    before, mode.interpreter = mode.interpreter, trace
     try:
-        with drawing_from(source):
-            y, following = run_forward(trace, step, twin, data, live)
-        if written := watch.written():
-            raise Untraceable(f"step writes {', '.join(written)}: a program would do so only once")
-        step.noise, step.draws = source.values, source.draws
+        y, following = run_forward(trace, step, twin, data, live)
         if backward:
             run_backward(trace, step, y, following, data, live, params)
     finally:
-        mode.anomaly = before
+        mode.interpreter = before
         trace.writes.restore()
         trace.forget()
     return step
+
+
+def rows(trace: Trace, name: str, like: Tensor, requires_grad: bool) -> Tensor:
+    """A symbol with a row for each sequence, in a tensor."""
+    return trace.input(name, (trace.rows, *like.shape[1:]), like.dtype, requires_grad)
 
 
 def parameters(trace: Trace, tensors: dict[str, Tensor], backward: bool) -> dict[str, Tensor]:
@@ -193,10 +190,14 @@ def parameters(trace: Trace, tensors: dict[str, Tensor], backward: bool) -> dict
 
 
 def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -> tuple[Any, Any]:
-    """The cell's own code, on symbols: its output and next state."""
-    with set_grad_enabled(mode.enabled):
+    """The cell's own code, on symbols: its output and next state. It may write nothing else."""
+    source, watch = Traced(trace), Watch(cell)
+    with set_grad_enabled(mode.enabled), drawing_from(source):
         y, following = advance(cell, cell.project(data), live)
     trace.name_frames()
+    if written := watch.written():
+        raise Untraceable(f"step writes {', '.join(written)}: a program would do so only once")
+    step.noise, step.draws = source.values, source.draws
     step.y_tree = form(y)
     step.state_tree = form(following)
     if plain_form(step.state_tree) != plain_form(step.given_tree):
@@ -232,7 +233,7 @@ def run_backward(
 
     def gradient(t: Tensor) -> Any:
         g = gradients.get(t)
-        g = g.total() if isinstance(g, Sum) else g
+        g = g.value() if isinstance(g, Sum) else g
         return None if g is None else trace.value_of(getattr(g, "array", g))
 
     step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.engine import grad
+from ..autograd.gradients import grad
 from ..autograd.gradmode import set_grad_enabled
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
 from ..random import drawing_from
-from ..tensor import Tensor
-from .guards import members, twin_of
 from .noise import Replay, draw_all, in_order
 from .trace import Step
+from .twin import members, twin_of
 
 T = 3
 TOLERANCE = 1e-8, 1e-5  # of float64; of programs that round to float32 on the way

@@ -6,7 +6,7 @@
                                 y = cat([v3, v1[:, 2:4]])   and every other view of y is taken anew
 
 Values never change; which value a tensor stands for does. What the step was given (its state, its input, the
-cell's tensors) must not be written: whoever gave it would see that. Next: members.py.
+cell's tensors) must not be written: whoever gave it would see that. Next: guards.py.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd.gradmode import mode
-from ..ops import permute, reshape
-from ..ops.index import getitem, put
-from ..ops.inputs import cast
-from ..tensor import Memory, Tensor
+from ..engine.tensor import Storage, Tensor
+from ..ops import cast, getitem, permute, put, reshape
+from ..ops.aliasing import aliases_of
 from .kinds import canonical_index
 from .symbols import Symbol, refused
 
@@ -48,6 +47,10 @@ class Writes:
         self.views: list[View] = []
         self.given: dict[int, tuple[Tensor, str]] = {}  # what must not be written, by what to call it
         self.before: dict[int, tuple[Tensor, dict[str, Any]]] = {}  # tensors that were written, as they were
+
+    def forbid(self, tensors: list[Tensor], name: str) -> None:
+        """Refuse writes to tensors that were given to the step."""
+        self.given.update((id(t), (t, name)) for t in tensors)
 
     def saw(self, tensor: Tensor, op: str, base: Any, static: dict[str, Any]) -> None:
         """Note a view."""
@@ -81,7 +84,7 @@ class Writes:
         root = chain[-1]
         if id(root) in self.given:
             raise refused(f"step writes in place to {self.given[id(root)][1]}")
-        if len(root.memory.living()) > 1:
+        if len(aliases_of(root.storage)) > 1:
             raise refused("in place: the tensor shares its memory with one that is detached")
         fresh = {id(tensor): value}
         for part, whole in itertools.pairwise(chain):
@@ -118,7 +121,7 @@ class Writes:
     def become(self, tensor: Tensor, value: Tensor) -> None:
         """Let a tensor stand for a value. (It may be one from outside: `restore` gives that back.)"""
         self.before.setdefault(id(tensor), (tensor, dict(vars(tensor))))
-        tensor.array, tensor.memory = value.array, Memory()
+        tensor.array, tensor.storage = value.array, Storage()
         tensor.node, tensor._requires_grad = value.node, value._requires_grad
 
     def restore(self) -> None:

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..nn.functional import log_softmax
 from ..ops import logsumexp
-from ..tensor import Tensor
 from .constraints import Constraint
 from .discrete import Categorical
 from .distribution import Distribution, sum_last

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..ops import abs, clamp, erf, exp, expm1, full_like, log, log1p, reciprocal, sign, where, zeros_like
 from ..random import default_generator
-from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution, broadcast_all
 

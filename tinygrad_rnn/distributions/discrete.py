@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..nn.functional import binary_cross_entropy_with_logits, sigmoid, softmax
 from ..ops import arange, bernoulli, clamp, full, log, log1p, logsumexp, where
 from ..random import default_generator
-from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution, broadcast_all
 

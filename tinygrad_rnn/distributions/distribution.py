@@ -10,9 +10,10 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..dtypes import FLOATS
+from ..engine.tensor import Tensor
 from ..ops import exp, sqrt
+from ..ops.conversion import Size
 from ..ops.inputs import matched
-from ..tensor import Size, Tensor
 from .constraints import Constraint
 
 D = TypeVar("D", bound="Distribution")

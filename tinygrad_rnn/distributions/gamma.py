@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..autograd import is_grad_enabled
+from ..engine.tensor import Tensor
 from ..ops import log, log1p, where, xlogy
 from ..random import default_generator
-from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution, broadcast_all
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..nn.functional import softplus
 from ..ops import abs, exp, log, where
-from ..tensor import Tensor
 from .compound import Independent
 from .continuous import Exponential, Laplace, Normal, Uniform
 from .discrete import Bernoulli, Categorical

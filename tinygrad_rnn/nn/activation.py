@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from ..engine.tensor import Tensor
 from ..ops import full
-from ..tensor import Tensor
 from . import functional as F
 from .module import Module
 from .parameter import Parameter

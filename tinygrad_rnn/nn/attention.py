@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..ops import matmul, tanh, where
-from ..tensor import Tensor
 from . import functional as F
 from .layers import Linear
 from .module import Module

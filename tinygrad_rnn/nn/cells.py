@@ -14,8 +14,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from ..engine.tensor import Tensor
 from ..ops import relu, sigmoid, tanh, zeros
-from ..tensor import Tensor
 from . import init
 from .functional import linear
 from .module import Module

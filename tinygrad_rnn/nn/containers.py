@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import index as as_index
 from typing import Any, Generic, TypeVar
 
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 from .module import Module
 from .parameter import Parameter
 

@@ -23,10 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import no_grad
-from ..ops import exp, logsumexp, stack, where
-from ..ops.index import getitem
+from ..engine.tensor import Array, Tensor
+from ..ops import exp, getitem, logsumexp, stack, where
 from ..ops.inputs import mask_of
-from ..tensor import Array, Tensor
 from . import init
 from .functional.ctc import IMPOSSIBLE, floored
 from .layers import blank

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..ops import cat, tanh, where
-from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .attention import AdditiveAttention

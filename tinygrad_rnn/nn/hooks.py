@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import Function
-from ..autograd.engine import RemovableHandle
-from ..tensor import Tensor
+from ..autograd.hooks import RemovableHandle
+from ..engine.tensor import Tensor
 
 Gradients = tuple[Tensor | None, ...]
 

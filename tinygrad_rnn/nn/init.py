@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..random import Generator, default_generator
-from ..tensor import Tensor
 
 
 def _write(tensor: Tensor, values: Any) -> Tensor:
     np.copyto(tensor.array, values, casting="same_kind")
-    tensor.touch()
+    tensor.bump_version()
     return tensor
 
 

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from ..engine.tensor import Tensor
 from ..ops import empty
-from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .functional.basic import refuse_embedding_options, row_of

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..ops import cat
-from ..tensor import Tensor
 from .cells import Cell, Step, each
 from .functional import dropout
 

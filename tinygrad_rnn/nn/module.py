@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..dtypes import float16, float32, float64
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 from .hooks import Hooked
 from .parameter import Parameter
 from .registry import REGISTRIES, Registry

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..ops import cat, where, zeros
-from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .functional.attention import attend

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..ops import ones, tensor, zeros
-from ..tensor import Tensor
 from . import functional as F
 from . import init
 from .layers import blank

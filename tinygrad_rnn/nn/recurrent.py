@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..ops import stack, zeros
-from ..tensor import Tensor
 from . import init
 from .cells import Cell, GatedCell, GRUCell, LSTMCell, LSTMState, RNNCell, each
 from .containers import ModuleList

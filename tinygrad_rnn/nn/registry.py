@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 from .parameter import Parameter
 
 REGISTRIES = ("_parameters", "_buffers", "_modules")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import no_grad
+from ..engine.tensor import Tensor
 from ..ops import stack, where
 from ..random import Generator, default_generator
-from ..tensor import Tensor
 from . import functional as F
 from .cells import each
 

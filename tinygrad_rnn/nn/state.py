@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..autograd import no_grad
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 
 
 class IncompatibleKeys(NamedTuple):

@@ -11,8 +11,9 @@ import numpy as np
 from .. import dtypes
 from .. import random as rng
 from ..device import device as Device
-from ..tensor import Array, Tensor, method
+from ..engine.tensor import Array, Tensor, method
 from .inputs import named, sizes_of, tensor_of
+from .operation import operation
 
 
 def _new(
@@ -24,7 +25,7 @@ def _new(
     wanted = default if dtype is None else dtype
     array = array if isinstance(array, np.ndarray) else np.asarray(array)
     new = Tensor(array.astype(_dtype_named(wanted), copy=False))
-    new.memory.shared = False
+    new.storage.shared = False
     return new.requires_grad_() if requires_grad else new
 
 
@@ -57,6 +58,7 @@ def _dtype_of(data: Any) -> Any:
     return data.dtype if hasattr(data, "dtype") else dtypes.result_type(data)
 
 
+@operation()
 def tensor(data: Any, **options: Any) -> Tensor:
     """A copy of `data`: a number, nested lists, an array or a tensor. Python floats get the default dtype."""
     try:
@@ -70,6 +72,7 @@ def tensor(data: Any, **options: Any) -> Tensor:
     return _new(array, array.dtype if array.dtype.kind in "biu" and array.size else None, **options)
 
 
+@operation()
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, without a copy if it is one, or an array, of that dtype already."""
     data = from_numpy(data) if isinstance(data, np.ndarray) else data
@@ -78,6 +81,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     )
 
 
+@operation()
 def from_numpy(ndarray: Array) -> Tensor:
     """A tensor that shares the memory of a NumPy array."""
     if not isinstance(ndarray, np.ndarray):
@@ -99,32 +103,33 @@ def _constant(name: str, make: Callable[..., Any], doc: str) -> Callable[..., Te
         dtype = _dtype_named(dtype)
         return _new(make(sizes_of(name, size), dtype), dtype, **options)
 
-    return named(name, create, doc)
+    return operation()(named(name, create, doc))
 
 
 def _random(name: str, draw: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
     def sample(*size: Any, generator: Any = None, **options: Any) -> Tensor:
         return _new(draw(rng_of(generator), sizes_of(name, size)), None, **options)
 
-    return named(name, sample, doc)
+    return operation()(named(name, sample, doc))
 
 
 zeros = _constant("zeros", np.zeros, "0 everywhere.")
 ones = _constant("ones", np.ones, "1 everywhere.")
-empty = _constant("empty", np.empty, "Whatever the memory holds.")
+empty = _constant("empty", np.empty, "Not initialized: the numbers that the memory holds.")
 rand = _random("rand", lambda rng, size: rng.random(size), "Uniform in [0, 1).")
 randn = _random(
     "randn", lambda rng, size: rng.standard_normal(size), "Normal, mean 0 and standard deviation 1."
 )
 
 
+@operation()
 def full(size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
     """`fill_value` everywhere."""
     value = tensor_of("full", fill_value, None if dtype is None else dtypes.as_dtype(dtype))
     return _new(np.full(sizes_of("full", (size,)), value.array), value.dtype, **options)
 
 
-def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _like(create: Callable[..., Tensor], numpy: Any = ()) -> Callable[..., Tensor]:
     """`create` in the shape and dtype of another tensor; and `create` in its dtype alone, a method of it."""
     name = create.__name__
 
@@ -135,11 +140,16 @@ def _like(create: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return create(*size, dtype=self.dtype if dtype is None else dtype, **options)
 
     method(f"new_{name}")(named(f"new_{name}", new, f"`{name}` in the dtype of this tensor."))
-    return named(f"{name}_like", like, f"`{name}` in the shape and dtype of `input`.")
+    described = named(f"{name}_like", like, f"`{name}` in the shape and dtype of `input`.")
+    return operation(numpy=numpy)(described)
 
 
-zeros_like, ones_like, empty_like, full_like = _like(zeros), _like(ones), _like(empty), _like(full)
-rand_like, randn_like = _like(rand), _like(randn)
+zeros_like = _like(zeros, np.zeros_like)
+ones_like = _like(ones, np.ones_like)
+empty_like = _like(empty)
+full_like = _like(full)
+rand_like = _like(rand)
+randn_like = _like(randn)
 
 
 @method()
@@ -148,6 +158,7 @@ def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, **options: Any) ->
     return tensor(data, dtype=self.dtype if dtype is None else dtype, **options)
 
 
+@operation()
 def arange(start: Any = None, end: Any = None, step: Any = 1, **options: Any) -> Tensor:
     """start, start + step, … below end: `arange([start,] end[, step])`; int64 if all are integers."""
     start, end = (0, start) if end is None else (0 if start is None else start, end)
@@ -159,11 +170,13 @@ def arange(start: Any = None, end: Any = None, step: Any = 1, **options: Any) ->
     return _new(np.arange(first, last, step), None if float in map(type, numbers) else int, **options)
 
 
+@operation()
 def linspace(start: float, end: float, steps: int, **options: Any) -> Tensor:
     """`steps` numbers from start to end, evenly spaced."""
     return _new(np.linspace(start, end, steps), None, **options)
 
 
+@operation()
 def eye(n: int, m: int | None = None, **options: Any) -> Tensor:
     """1 on the diagonal of an n by m matrix, else 0."""
     return _new(np.eye(n, m), None, **options)
@@ -172,6 +185,7 @@ def eye(n: int, m: int | None = None, **options: Any) -> Tensor:
 # --- random numbers
 
 
+@operation()
 def randint(
     low: Any = 0, high: Any = None, size: Any = None, *, generator: Any = None, **options: Any
 ) -> Tensor:
@@ -183,6 +197,7 @@ def randint(
     return _new(rng_of(generator).integers(low, high, sizes_of("randint", (size,))), int, **options)
 
 
+@operation()
 def randperm(n: int, *, generator: Any = None, **options: Any) -> Tensor:
     """0 … n - 1 in random order."""
     if n < 0:
@@ -190,6 +205,7 @@ def randperm(n: int, *, generator: Any = None, **options: Any) -> Tensor:
     return _new(rng_of(generator).permutation(n), int, **options)
 
 
+@operation()
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, **options: Any
 ) -> Tensor:
@@ -203,6 +219,7 @@ def normal(
     return _new(numbers, common if common.kind == "f" else None, **options)
 
 
+@operation(method=True)
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -> Tensor:
     """1 with the probability that `input` (or `p`) gives, else 0."""
     chance = input.array if p is None else np.full(input.shape, p)
@@ -211,6 +228,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -
     return _new(rng_of(generator).random(input.shape) < chance, input.dtype)
 
 
+@operation(method=True)
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Any = None
 ) -> Tensor:

@@ -1,4 +1,4 @@
-"""What operations are given: tensors, arrays and numbers, of one type or several; dimensions; sizes.
+"""Arguments of operations: tensors, arrays and numbers, of one dtype or several; dimensions; sizes; indices.
 
 Errors name the operation, the argument and the value.
 """
@@ -15,24 +15,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import dtypes
-from ..autograd.primitive import primitive
-from ..dtypes import ANY, FLOATS
-from ..tensor import Tensor, method
+from ..engine import derivatives
+from ..engine.primitive import ANY, FLOATS
+from ..engine.tensor import Tensor, method
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
-PYTHON = (float, int)
 LEFT_OUT = {"out", "layout", "memory_format", "names", "output_size", "pin_memory", "reduce"}
-
-OPERATIONS: dict[str, Callable[..., Any]] = {}  # all that users call, by name
-
-# --- publishing
+PYTHON = (float, int)
 
 
-def publish(f: F) -> F:
-    """Let `f` take arguments as PyTorch does: NumPy's names, f(dims=(0, 1)) for f(0, 1), arrays."""
+def accepting(f: F) -> F:
+    """`f` with PyTorch's freedom: NumPy's names of arguments, f(dims=(0, 1)) for f(0, 1), arrays."""
     name, parameters = f.__name__, inspect.signature(f).parameters.values()
     known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
@@ -48,7 +44,6 @@ def publish(f: F) -> F:
             args = (tensor_of(name, args[0]), *args[1:])
         return f(*args, **kwargs)
 
-    OPERATIONS[name] = called
     return called  # type: ignore[return-value]
 
 
@@ -63,6 +58,12 @@ def named(name: str, f: Callable[..., T], doc: str) -> Callable[..., T]:
     for attribute, value in {"__name__": name, "__qualname__": name, "__doc__": doc}.items():
         setattr(f, attribute, value)
     return f
+
+
+def attribute(get: F) -> F:
+    """Attach a function to Tensor as an attribute that can be read (a property)."""
+    setattr(Tensor, get.__name__, property(get))
+    return get
 
 
 # --- tensors and numbers
@@ -83,13 +84,6 @@ def tensor_of(name: str, x: Any, dtype: Any = None) -> Tensor:
     return x if dtype is None else cast(x, dtype)
 
 
-_cast = primitive(
-    "cast",
-    lambda x, *, dtype, was: x.astype(dtype, order="C"),
-    lambda g, _y, _x, *, dtype, was: g.astype(was),
-)
-
-
 @method("astype")
 def cast(input: Tensor, dtype: Any) -> Tensor:
     """`input` in another dtype; the gradient comes back in the old one. Not a copy if it is that already."""
@@ -98,12 +92,7 @@ def cast(input: Tensor, dtype: Any) -> Tensor:
         return input
     if dtype.kind != "f":
         return Tensor(input.array.astype(dtype))
-    return _cast(input, dtype=dtype, was=input.dtype)
-
-
-def clone(input: Tensor) -> Tensor:
-    """A copy; gradients pass through it."""
-    return _cast(input, dtype=input.dtype, was=input.dtype)
+    return derivatives.cast(input, dtype=dtype, was=input.dtype)
 
 
 def mask_of(name: str, condition: Any) -> Any:
@@ -114,7 +103,7 @@ def mask_of(name: str, condition: Any) -> Any:
     return array.astype(bool, copy=False)
 
 
-def alike(a: Any, b: Any, kinds: str) -> bool:
+def same_dtype(a: Any, b: Any, kinds: str) -> bool:
     """True if NumPy's promotion is PyTorch's: one dtype, or an array of floats and a Python number."""
     if isinstance(a, Tensor):
         d = a.array.dtype
@@ -174,3 +163,39 @@ def sizes_of(name: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
         return tuple(map(index, sizes))
     except TypeError:
         raise TypeError(f"{name}: expected integers, got {sizes}") from None
+
+
+# --- indices
+
+
+def plain_index(index: Any, shape: tuple[int, ...]) -> Any:
+    """`index` into `shape` for NumPy: tensors and lists as arrays, 0-d integer tensors as integers."""
+    if isinstance(index, tuple):
+        return _integers_first(tuple(plain_index(i, shape) for i in index), shape)
+    if isinstance(index, Tensor):
+        if not index.shape and index.dtype.kind == "i":
+            return int(index.array)
+        index = index.array
+    elif isinstance(index, (list, range, bool)):
+        index = np.asarray(index)
+        index = index.astype(np.int64) if index.size == 0 else index
+    if isinstance(index, np.ndarray) and index.dtype.kind not in "biu":
+        raise IndexError(f"x[index]: an index must hold integers or truth values, got {index.dtype}")
+    if isinstance(index, np.ndarray) and index.dtype == np.uint8:
+        index = index.astype(bool)  # before PyTorch had bool tensors, comparisons gave uint8
+    return index
+
+
+def _integers_first(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """PyTorch takes integers before arrays, NumPy with them, which differs if a slice stands between."""
+    arrays = [isinstance(i, np.ndarray) for i in index]
+    integers = [isinstance(i, int) for i in index]
+    together = [k for k in range(len(index)) if arrays[k] or integers[k]]
+    if not any(arrays) or not any(integers) or together[-1] - together[0] + 1 == len(together):
+        return index
+    number = np.arange(np.prod(shape)).reshape(shape)
+    takes = [i.ndim if array and i.dtype == bool else 1 for i, array in zip(index, arrays)]  # dimensions
+    first = [[slice(None)] * n if array else [i] for i, array, n in zip(index, arrays, takes)]
+    then = [i if array or i is Ellipsis else slice(None) for i, array in zip(index, arrays)]
+    chosen = number[tuple(i for part in first for i in part)]
+    return np.unravel_index(chosen[tuple(i for i, integer in zip(then, integers) if not integer)], shape)

@@ -12,70 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.contributions import Product
-from ..autograd.primitive import primitive
-from ..dtypes import ANY
-from ..tensor import Tensor, method
+from ..engine import derivatives
+from ..engine.primitive import ANY, apply
+from ..engine.tensor import Tensor, method
 from .elementwise import mul
-from .inputs import alike, axis_of, matched, named
+from .inputs import axis_of, matched, named, same_dtype
+from .operation import operation
 from .reduce import sum
 from .shape import permute, reshape
 
 # --- matmul
 
 
-def _matmul_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    """∂/∂a: g bᵀ. If a is a matrix and b too, as a product that can wait for others (a may be a weight)."""
-    rank_a, rank_b = len(_a.shape), len(b.shape)
-    if rank_b == 1:
-        if rank_a == 2:
-            return Product(np.expand_dims(g, 0), np.expand_dims(b, 0))
-        return np.expand_dims(g, -1) * b
-    if rank_a == 1:
-        return np.matmul(b, np.expand_dims(g, -1)).squeeze(-1)
-    if rank_a == rank_b == 2:
-        return Product(g.swapaxes(0, 1), b.swapaxes(0, 1))
-    return np.matmul(g, b.swapaxes(-1, -2))
-
-
-def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
-    """∂/∂b: aᵀ g, all leading dimensions of a being rows if b is a matrix."""
-    rank_a, rank_b = len(a.shape), len(_b.shape)
-    if rank_b == 1:
-        if rank_a == 1:
-            return g * a
-        return np.matmul(a.swapaxes(-1, -2), np.expand_dims(g, -1)).squeeze(-1)
-    if rank_b == 2:
-        if rank_a == 2:
-            return Product(a, g)
-        rows = math.prod(a.shape[:-1])
-        return Product(a.reshape(rows, a.shape[-1]), g.reshape(rows, g.shape[-1]))
-    if rank_a == 1:
-        return np.expand_dims(a, -1) * np.expand_dims(g, -2)
-    return np.matmul(a.swapaxes(-1, -2), g)
-
-
-def _multiply(a: Any, b: Any) -> Any:
-    try:
-        return np.matmul(a, b)
-    except ValueError:
-        of_a, of_b = a.shape[-1:], b.shape[-2:][:1]  # () of a number
-        if of_a and of_b and of_a != of_b:
-            raise ValueError(f"inner sizes {of_a[0]} and {of_b[0]} differ") from None
-        raise
-
-
-_matmul = primitive("matmul", _multiply, _matmul_a, _matmul_b)
-
-
-@method("__matmul__")
+@operation(method=True, numpy=np.matmul)
 def matmul(input: Any, other: Any) -> Tensor:
     """a b: (…, n, k) @ (…, k, m) -> (…, n, m), the first … broadcast; a 1-D factor is a row or column."""
-    if not (isinstance(input, Tensor) and alike(input, other, ANY) and isinstance(other, Tensor)):
+    if not (isinstance(input, Tensor) and same_dtype(input, other, ANY) and isinstance(other, Tensor)):
         input, other = matched("matmul", input, other)
-    return _matmul(input, other)
+    return apply(derivatives.matmul, (input, other), {})
 
 
+method("__matmul__")(matmul)
 method("__rmatmul__")(lambda self, other: matmul(other, self))
 
 
@@ -87,7 +44,7 @@ def _ranked(name: str, rank: int, other_rank: int, doc: str) -> Callable[..., Te
             raise RuntimeError(f"{name}: shapes {input.shape} and {other.shape} given; {doc}")
         return matmul(input, other)
 
-    return named(name, product, doc)
+    return operation(method=True)(named(name, product, doc))
 
 
 mm = _ranked("mm", 2, 2, "The product of two matrices: (n, k), (k, m) -> (n, m).")
@@ -102,11 +59,13 @@ def _plus(scaled: Tensor, alpha: Any, input: Tensor, beta: Any) -> Tensor:
     return scaled if beta == 0 else scaled + (input if beta == 1 else input * beta)
 
 
+@operation(method=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha mat1 mat2"""
     return _plus(mm(mat1, mat2), alpha, input, beta)
 
 
+@operation(method=True)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta input + alpha batch1 batch2, matrix by matrix"""
     return _plus(bmm(batch1, batch2), alpha, input, beta)
@@ -115,6 +74,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 # --- sums of products
 
 
+@operation(numpy=np.einsum)
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products in Einstein's notation: `einsum("bij,bjk->bik", a, b)`.
 
@@ -197,6 +157,7 @@ def _contracted(term: str, x: Tensor, other: str, y: Tensor, needed: set[str]) -
     return "".join(result), reshape(matmul(a, b) if over else a * b, [sizes[c] for c in result])
 
 
+@operation()
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Σ over pairs of dimensions: the last `dims` of a with the first of b, or dims = (those of a, of b)."""
     if isinstance(dims, int):
@@ -213,6 +174,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     return einsum(f"{''.join(left)},{''.join(right)}->{''.join(out)}", a, b)
 
 
+@operation(method=True, numpy=np.inner)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """Σ over the last dimension of both, for every pair of the others."""
     if not input.shape or not other.shape:
@@ -222,11 +184,13 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
+@operation(method=True, numpy=np.outer, aliases=("ger",))
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """aᵢ bⱼ"""
     return einsum("i,j->ij", input, vec2)
 
 
+@operation(method=True, numpy=np.trace)
 def trace(input: Tensor) -> Tensor:
     """Σ aᵢᵢ of a matrix."""
     if input.ndim != 2:

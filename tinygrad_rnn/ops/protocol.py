@@ -1,6 +1,7 @@
 """NumPy's protocols: `np.tanh(t)`, `array * t` and `np.concatenate([t, u])` give differentiable tensors.
 
-This is also what lets a rule, written with NumPy, run on tensors. What has no entry here is a TypeError.
+This also lets a rule, written with NumPy, run on tensors. `@operation(numpy=…)` names the functions whose
+arguments mean the same; here are those that need a translation. A function without an entry is a TypeError.
 """
 
 from __future__ import annotations
@@ -10,26 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor, method
-from .inputs import OPERATIONS
-
-SAME_NAME = """
-    add exp expm1 floor_divide log log1p log2 matmul sqrt square reciprocal sin cos tanh sign floor
-    ceil maximum minimum logaddexp remainder logical_and logical_or logical_not logical_xor
-    bitwise_and bitwise_or bitwise_xor isnan isinf isfinite sum mean prod all any argmax argmin
-    argsort allclose where reshape ravel squeeze tile tril triu diagonal broadcast_to stack vstack
-    hstack einsum inner outer trace zeros_like ones_like
-"""
-OTHER_NAME = """
-    subtract:sub multiply:mul divide:div power:pow negative:neg absolute:abs invert:bitwise_not
-    equal:eq not_equal:ne less:lt less_equal:le greater:gt greater_equal:ge
-    max:amax min:amin amax:amax amin:amin clip:clamp concatenate:cat swapaxes:transpose moveaxis:movedim
-    take_along_axis:take_along_dim array_equal:equal copy:clone
-"""
-
-
-def _named(name: str) -> Callable[..., Any]:
-    return lambda *args, **kwargs: OPERATIONS[name](*args, **kwargs)
+from ..engine.tensor import Tensor, method
+from .index import index_select
+from .linalg import tensordot
+from .operation import FUNCTIONS as FUNCTIONS
 
 
 def _expand_dims(a: Tensor, axis: Any) -> Tensor:
@@ -40,9 +25,7 @@ def _expand_dims(a: Tensor, axis: Any) -> Tensor:
 
 
 # fmt: off
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    **{getattr(np, name): _named(name) for name in SAME_NAME.split()},
-    **{getattr(np, pair.split(":")[0]): _named(pair.split(":")[1]) for pair in OTHER_NAME.split()},
+OTHER_ARGUMENTS: dict[Any, Callable[..., Any]] = {
     np.positive: lambda x: x,
     np.var: lambda a, axis=None, ddof=0, keepdims=False: a.var(axis, keepdim=keepdims, correction=ddof),
     np.std: lambda a, axis=None, ddof=0, keepdims=False: a.std(axis, keepdim=keepdims, correction=ddof),
@@ -56,15 +39,16 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.roll: lambda a, shift, axis=None: a.roll(shift, axis),
     np.repeat: lambda a, repeats, axis=None: a.repeat_interleave(repeats, axis),
     np.split: lambda ary, parts, axis=0: ary.split(ary.shape[axis] // parts, axis),
-    np.take: lambda a, ids, axis=None: OPERATIONS["index_select"](
+    np.take: lambda a, ids, axis=None: index_select(
         a.ravel() if axis is None else a, axis or 0, np.asarray(ids)),
-    np.tensordot: lambda a, b, axes=2: OPERATIONS["tensordot"](a, b, axes),
-    np.dot: lambda a, b: a @ b if b.ndim < 3 else OPERATIONS["tensordot"](a, b, ([-1], [-2])),
+    np.tensordot: lambda a, b, axes=2: tensordot(a, b, axes),
+    np.dot: lambda a, b: a @ b if b.ndim < 3 else tensordot(a, b, ([-1], [-2])),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.numel(),
 }
 # fmt: on
+FUNCTIONS.update(OTHER_ARGUMENTS)
 
 
 def _call(function: Any, args: Any, kwargs: Any) -> Any:

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..autograd.primitive import primitive
-from ..dtypes import FLOATS, INTEGERS
-from ..tensor import Tensor
-from .elementwise import abs, choose, exp, isnan, log, maximum, minimum
-from .index import along, index_add, index_select, masked_select, take_along_dim
-from .inputs import axes_of, axis_of, cast, clone, matched, named
+from ..engine import derivatives
+from ..engine.primitive import FLOATS, INTEGERS, apply
+from ..engine.tensor import Tensor
+from .elementwise import abs, choose, clone, exp, isnan, log, maximum, minimum
+from .index import index_add, index_select, masked_select, take_along_dim
+from .inputs import axes_of, axis_of, cast, matched, named
+from .operation import operation
 
 Dim = int | Sequence[int] | None
 
@@ -27,52 +28,6 @@ class Extremes(NamedTuple):
 
     values: Tensor
     indices: Tensor
-
-
-# --- rows
-
-
-def _spread(g: Any, axis: Any, keepdims: bool) -> Any:
-    """`g` with the reduced dimensions again, so that it broadcasts against x."""
-    return g if keepdims else np.expand_dims(g, axis)
-
-
-def _shared(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
-    largest = np.equal(x, _spread(y, axis, keepdims)).astype(g.dtype)
-    return _spread(g, axis, keepdims) * (largest / np.add.reduce(largest, axis=axis, keepdims=True))
-
-
-def _others(x: Any, axis: int) -> Any:
-    """At each place the product of all others: of those before times of those after, so zeros do no harm."""
-    n = x.shape[axis]
-    one = np.ones_like(x[along(axis, slice(0, 1))])
-    before = np.cumprod(np.concatenate([one, x[along(axis, slice(0, n - 1))]], axis=axis), axis=axis)
-    rest = np.concatenate([x[along(axis, slice(1, n))], one], axis=axis)
-    return before * np.flip(np.cumprod(np.flip(rest, axis), axis=axis), axis)
-
-
-def _cumprod_rule(g: Any, y: Any, x: Any, *, axis: int) -> Any:
-    """Σⱼ gⱼ ∂yⱼ/∂xᵢ: the sum of (g y)ⱼ for j ≥ i, over xᵢ; with zeros among x, every ∂yⱼ/∂xᵢ by itself."""
-    if np.all(x != 0):
-        return np.flip(np.cumsum(np.flip(g * y, axis), axis=axis), axis) / x
-    lower = np.tri(x.shape[axis], dtype=bool)
-    prefixes = np.where(lower, np.expand_dims(np.moveaxis(x, axis, -1), -2), 1)  # row j: x₁ … xⱼ, then ones
-    shares = np.expand_dims(np.moveaxis(g, axis, -1), -1) * np.where(lower, _others(prefixes, x.ndim), 0)
-    return np.moveaxis(np.add.reduce(shares, axis=-2), -1, axis)
-
-
-# fmt: off
-_sum = primitive("sum",
-                 lambda x, *, axis, keepdims: np.add.reduce(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
-                 lambda g, _y, _x, *, axis, keepdims: _spread(g, axis, keepdims))
-_amax = primitive("amax", lambda x, *, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims), _shared)
-_prod = primitive("prod",
-                  lambda x, *, axis, keepdims: np.prod(x, axis=axis, dtype=x.dtype, keepdims=keepdims),
-                  lambda g, _y, x, *, axis, keepdims: _spread(g, axis, keepdims) * _others(x, axis))
-_cumsum = primitive("cumsum", lambda x, *, axis: np.cumsum(x, axis=axis, dtype=x.dtype),
-                    lambda g, _y, _x, *, axis: np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis))
-_cumprod = primitive("cumprod", lambda x, *, axis: np.cumprod(x, axis=axis, dtype=x.dtype), _cumprod_rule)
-# fmt: on
 
 
 # --- sums and means
@@ -98,18 +53,22 @@ def _root(x: Tensor, p: float) -> Tensor:
     return choose(zero, 0, choose(zero, 1, x) ** (1 / p))
 
 
+@operation(method=True, numpy=np.sum)
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x. Integers and truth values are summed as int64."""
-    return _sum(_summable(input, dtype), axis=axes_of("sum", input, dim), keepdims=keepdim)
+    static = {"axis": axes_of("sum", input, dim), "keepdims": keepdim}
+    return apply(derivatives.sum, (_summable(input, dtype),), static)
 
 
+@operation(method=True, numpy=np.mean)
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Σ x / n"""
     input, axes = _floats("mean", input, dtype), axes_of("mean", input, dim)
     n = math.prod(input.shape[i] for i in axes)
-    return _sum(input, axis=axes, keepdims=keepdim) / (n or math.nan)
+    return derivatives.sum(input, axis=axes, keepdims=keepdim) / (n or math.nan)
 
 
+@operation(method=True)
 def var(
     input: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
@@ -119,9 +78,10 @@ def var(
     input, axes = _floats("var", input), axes_of("var", input, dim)
     freedom = math.prod(input.shape[i] for i in axes) - (unbiased if correction is None else correction)
     away = input - mean(input, axes, True)
-    return _sum(away * away, axis=axes, keepdims=keepdim) / (freedom if freedom > 0 else 0)
+    return derivatives.sum(away * away, axis=axes, keepdims=keepdim) / (freedom if freedom > 0 else 0)
 
 
+@operation(method=True)
 def std(
     input: Tensor, dim: Any = None, unbiased: Any = True, keepdim: bool = False, *, correction: Any = None
 ) -> Tensor:
@@ -129,25 +89,28 @@ def std(
     return _root(var(_floats("std", input), dim, unbiased, keepdim, correction=correction), 2)
 
 
+@operation(method=True, numpy=np.prod)
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Π x. Its gradient is exact where x holds zeros."""
     input = _summable(input, dtype)
     axis = 0 if dim is None else axis_of("prod", input, dim)
     if dim is None or not input.shape:
-        return _prod(input.reshape(input.numel()), axis=0, keepdims=False)
-    return _prod(input, axis=axis, keepdims=keepdim)
+        return derivatives.prod(input.reshape(input.numel()), axis=0, keepdims=False)
+    return derivatives.prod(input, axis=axis, keepdims=keepdim)
 
 
+@operation(method=True)
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """ln Σ eˣ, without overflow."""
     (input,) = matched("logsumexp", input, kinds=FLOATS)
     axes = axes_of("logsumexp", input, dim)
     top = np.max(input.array.real, axis=axes, keepdims=True, initial=-np.inf)
     top = Tensor(np.where(np.isfinite(top), top, 0).astype(top.dtype))
-    total = log(_sum(exp(input - top), axis=axes, keepdims=True)) + top
+    total = log(derivatives.sum(exp(input - top), axis=axes, keepdims=True)) + top
     return total if keepdim else total.squeeze(axes)
 
 
+@operation(method=True)
 def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """‖x‖ₚ = (Σ |x|ᵖ)^(1/p), also for p = ±inf, 0 (how many are not 0), "fro". Its derivative at 0 is 0."""
     p = 2 if p in (None, "fro") else p
@@ -161,7 +124,7 @@ def norm(input: Tensor, p: Any = 2, dim: Dim = None, keepdim: bool = False, *, d
     else:
         zero = input == 0
         powers = choose(zero, 0 if p >= 0 else math.inf, abs(choose(zero, 1, input)) ** p)
-    total = _sum(powers, axis=axes, keepdims=keepdim)
+    total = derivatives.sum(powers, axis=axes, keepdims=keepdim)
     return total if p == 0 else _root(total, p)
 
 
@@ -173,29 +136,31 @@ def _not_empty(name: str, input: Tensor, axes: tuple[int, ...]) -> None:
         raise IndexError(f"{name}: there is nothing to choose from in shape {input.shape} along {axes}")
 
 
+@operation(method=True, numpy=(np.max, np.amax))
 def amax(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The largest value; ties share the gradient evenly."""
     axes = axes_of("amax", input, dim)
     _not_empty("amax", input, axes)
-    return _amax(input, axis=axes, keepdims=keepdim)
+    return derivatives.amax(input, axis=axes, keepdims=keepdim)
 
 
+@operation(method=True, numpy=(np.min, np.amin))
 def amin(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The smallest value; ties share the gradient evenly."""
     return ~amax(~input, dim, keepdim) if input.dtype.kind in INTEGERS else -amax(-input, dim, keepdim)
 
 
-def _place(name: str, kind: str) -> Any:
-    """`argmax` and `argmin`."""
+def _place(function: Any, kind: str) -> Any:
+    """`argmax` and `argmin`, as NumPy's function computes them."""
+    name = function.__name__
 
     def place(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         _not_empty(name, input, axes_of(name, input, dim))
         axis = axis_of(name, input, dim) if input.shape and dim is not None else None
-        return Tensor(np.asanyarray(getattr(np, name)(input.array, axis=axis, keepdims=keepdim)))
+        return Tensor(np.asanyarray(function(input.array, axis=axis, keepdims=keepdim)))
 
-    return named(
-        name, place, f"Where the {kind} value stands, the first among equals; of all, or along `dim`."
-    )
+    doc = f"The index of the {kind} value, the first among equals; of all, or along `dim`."
+    return operation(method=True, numpy=function)(named(name, place, doc))
 
 
 def _at(input: Tensor, indices: Tensor, dim: int, keepdim: bool) -> Extremes:
@@ -218,14 +183,16 @@ def _extreme(name: str, kind: str, whole: Any, pair: Any, place: Any) -> Any:
 
     With a number for `dim`, values and indices (of the first among equals, which gets the gradient).
     """
-    return named(name, extreme, doc)
+    return operation(method=True)(named(name, extreme, doc))
 
 
-argmax, argmin = _place("argmax", "largest"), _place("argmin", "smallest")
+argmax = _place(np.argmax, "largest")
+argmin = _place(np.argmin, "smallest")
 max = _extreme("max", "largest", amax, maximum, argmax)
 min = _extreme("min", "smallest", amin, minimum, argmin)
 
 
+@operation(method=True, numpy=np.argsort)
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort `input` along `dim`; equal values keep their order."""
     axis = axis_of("argsort", input, dim)
@@ -237,12 +204,14 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return Tensor(np.flip(input.shape[axis] - 1 - backwards, axis).copy())
 
 
+@operation(method=True)
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Extremes:
     """The values in order along `dim`, and where each stood; equal values keep their order."""
     indices = argsort(input, dim, descending)
     return Extremes(take_along_dim(input, indices, dim) if input.shape else clone(input), indices)
 
 
+@operation(method=True)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The value in the middle, the lower one of two; NaN if there is one. Ties share the gradient.
 
@@ -258,6 +227,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _at(input, take_along_dim(order, places, dim) if input.shape else order, dim, keepdim)
 
 
+@operation(method=True)
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -278,6 +248,7 @@ def unique(
     return found if len(found) > 1 else values
 
 
+@operation(method=True)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often 0, 1, … occur in `input` (N,), or the sum of the `weights` (N,) of each of them."""
     if input.ndim != 1 or input.dtype.kind not in "iu" or (input.array < 0).any():
@@ -291,6 +262,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return index_add(Tensor(np.zeros(n, weights.dtype)), 0, input, weights)
 
 
+@operation(method=True)
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extremes:
     """The k largest (or smallest) values along `dim`, in order, and where they stand."""
     size = input.shape[axis_of("topk", input, dim)] if input.shape else 1
@@ -308,21 +280,25 @@ def _running(name: str, row: Any, doc: str) -> Any:
         axis, input = axis_of(name, input, dim), _summable(input, dtype)
         return row(input, axis=axis) if input.shape else clone(input)
 
-    return named(name, running, doc)
+    return operation(method=True, in_place=True)(named(name, running, doc))
 
 
-cumsum = _running("cumsum", _cumsum, "yₜ = x₁ + … + xₜ along `dim`.")
-cumprod = _running("cumprod", _cumprod, "yₜ = x₁ ⋯ xₜ along `dim`; its gradient is exact if x holds zeros.")
+cumsum = _running("cumsum", derivatives.cumsum, "yₜ = x₁ + … + xₜ along `dim`.")
+cumprod = _running(
+    "cumprod", derivatives.cumprod, "yₜ = x₁ ⋯ xₜ along `dim`; its gradient is exact if x holds zeros."
+)
 
 
-def _verdict(name: str, function: Any, doc: str) -> Any:
+def _verdict(function: Any, doc: str) -> Any:
+    name = function.__name__
+
     def verdict(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
         axes = () if dim == () else axes_of(name, input, dim)  # of no dimensions: each value by itself
         y = function(input.array, axis=axes, keepdims=keepdim)
         return Tensor(np.asarray(y, input.dtype if input.dtype == np.uint8 else bool))
 
-    return named(name, verdict, doc)
+    return operation(method=True, numpy=function)(named(name, verdict, doc))
 
 
-all = _verdict("all", np.all, "True if every value is non-zero.")
-any = _verdict("any", np.any, "True if some value is non-zero.")
+all = _verdict(np.all, "True if every value is non-zero.")
+any = _verdict(np.any, "True if some value is non-zero.")

@@ -1,65 +1,38 @@
 """Shapes: the same numbers in another arrangement.
 
-Primitives: reshape, permute, expand, cat, stack. Splitting and flipping are indexing.
+The primitives are reshape, permute and expand; flipping and diagonals are indexing. Next: join.py.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from .. import dtypes
-from ..autograd.contributions import place
-from ..autograd.primitive import primitive
-from ..tensor import Tensor, method
-from .elementwise import choose
-from .index import along, get, getitem, index_select
-from .inputs import axes_of, axis_and_size, axis_of, cast, clone, named, sizes_of, tensor_of
+from ..engine import derivatives
+from ..engine.derivatives import getitem, place
+from ..engine.primitive import apply
+from ..engine.tensor import Tensor, method
+from .aliasing import rearrange
+from .elementwise import choose, clone
+from .index import index_select
+from .inputs import attribute, axes_of, axis_and_size, axis_of, sizes_of, tensor_of
+from .operation import operation
 
 Tensors = Sequence[Tensor]
-
-# --- rows
-
-# fmt: off
-_reshape = primitive("reshape",
-                     lambda x, *, shape: x.reshape(shape), lambda g, _y, _x, *, shape: g.reshape(_x.shape))
-_permute = primitive("permute", lambda x, *, axes: x.transpose(axes),
-                     lambda g, _y, _x, *, axes: np.transpose(g, np.argsort(axes)))
-_expand = primitive("expand", lambda x, *, shape: np.broadcast_to(x, shape), lambda g, _y, _x, *, shape: g)
-_cat = primitive("cat", lambda *xs, axis, sizes: np.concatenate(xs, axis),
-                 lambda g, _y, *_xs, axis, sizes: [g[i] for i in _slices(sizes, axis)], variadic=True)
-_stack = primitive("stack", lambda *xs, axis: np.stack(xs, axis),
-                   lambda g, _y, *_xs, axis: [g[along(axis, i)] for i in range(len(_xs))], variadic=True)
-# fmt: on
-
-
-@lru_cache(maxsize=256)  # cells cut their gates apart at every step
-def _equal_slices(n: int, size: int, axis: int) -> list[tuple[Any, ...]]:
-    """The indices of consecutive pieces of `size`, the last perhaps smaller, of `n` entries."""
-    return _slices([min(size, n - start) for start in range(0, n, size)] if n else [0], axis)
-
-
-def _slices(sizes: Sequence[int], axis: int) -> list[tuple[Any, ...]]:
-    """The indices of consecutive pieces of the given sizes."""
-    pieces, start = [], 0
-    for size in sizes:
-        pieces.append(along(axis, slice(start, start + size)))
-        start += size
-    return pieces
-
 
 # --- rearranging
 
 
+@operation(method=True, numpy=np.reshape)
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same numbers, row by row, in another shape; one size may be -1."""
-    return _reshape(input, shape=sizes_of("reshape", shape))
+    return apply(derivatives.reshape, (input,), {"shape": sizes_of("reshape", shape)})
 
 
+@operation(method=True)
 def view(input: Tensor, *shape: Any) -> Tensor:
     """`reshape` of the same memory."""
     if len(shape) == 1 and isinstance(shape[0], (np.dtype, type)):
@@ -70,6 +43,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return y
 
 
+@operation(method=True)
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim … end_dim made one."""
     a, b = axis_of("flatten", input, start_dim), axis_of("flatten", input, end_dim)
@@ -78,43 +52,57 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, *input.shape[:a], math.prod(input.shape[a : b + 1]), *input.shape[b + 1 :])
 
 
-view_as = named("view_as", lambda input, other: view(input, other.shape), "`view` in the other's shape.")
-ravel = named("ravel", lambda input: reshape(input, input.numel()), "All numbers in one dimension.")
+@operation(method=True)
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """`view` in the other's shape."""
+    return view(input, other.shape)
 
 
+@operation(method=True, numpy=np.ravel)
+def ravel(input: Tensor) -> Tensor:
+    """All numbers in one dimension."""
+    return reshape(input, input.numel())
+
+
+@operation(method=True)
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """Dimension i of the result is dimension dims[i] of the input."""
     axes = tuple(axis_of("permute", input, d) for d in sizes_of("permute", dims))
     if sorted(axes) != list(range(input.ndim)):
         raise RuntimeError(f"permute: dims {dims} must name each dimension of {input.shape} once")
-    return _permute(input, axes=axes)
+    return derivatives.permute(input, axes=axes)
 
 
+@operation(method=True, in_place=rearrange, numpy=np.swapaxes, aliases=("swapaxes",))
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions change places."""
     axes = list(range(input.ndim)) or [0]
     a, b = axis_of("transpose", input, dim0), axis_of("transpose", input, dim1)
     axes[a], axes[b] = axes[b], axes[a]
-    return _permute(input, axes=tuple(axes)) if input.shape else input
+    return derivatives.permute(input, axes=tuple(axes)) if input.shape else input
 
 
+@operation(method=True, in_place=rearrange)
 def t(input: Tensor) -> Tensor:
     """Aᵀ, for at most two dimensions."""
     if input.ndim > 2:
         raise RuntimeError(f"t: at most two dimensions, got shape {input.shape}; use transpose or permute")
-    return _permute(input, axes=(1, 0)) if input.ndim == 2 else input
+    return apply(derivatives.permute, (input,), {"axes": (1, 0)}) if input.ndim == 2 else input
 
 
-def _property(name: str, get: Any, doc: str) -> None:
-    setattr(Tensor, name, property(named(name, get, doc)))
+@attribute
+def T(self: Tensor) -> Tensor:
+    """All dimensions in reverse order."""
+    return apply(derivatives.permute, (self,), {"axes": tuple(range(self.ndim))[::-1]})
 
 
-_property(
-    "T", lambda self: _permute(self, axes=tuple(range(self.ndim))[::-1]), "All dimensions in reverse order."
-)
-_property("mT", lambda self: transpose(self, -2, -1), "The last two dimensions change places.")
+@attribute
+def mT(self: Tensor) -> Tensor:
+    """The last two dimensions change places."""
+    return transpose(self, -2, -1)
 
 
+@operation(method=True, numpy=np.moveaxis, aliases=("moveaxis",))
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Dimensions `source` (one or several) move to the places `destination`; the others keep their order."""
     a, b = axes_of("movedim", input, source), axes_of("movedim", input, destination)
@@ -123,36 +111,50 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     order = [i for i in range(input.ndim) if i not in a]
     for to, axis in sorted(zip(b, a)):
         order.insert(to, axis)
-    return _permute(input, axes=tuple(order))
+    return derivatives.permute(input, axes=tuple(order))
 
 
+@operation(method=True, in_place=rearrange, numpy=np.squeeze)
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of size 1 (all of them, or those in `dim`)."""
     axes = axes_of("squeeze", input, dim)
-    return _reshape(input, shape=tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes))
+    shape = tuple(n for i, n in enumerate(input.shape) if n != 1 or i not in axes)
+    return derivatives.reshape(input, shape=shape)
 
 
+@operation(method=True, in_place=rearrange)
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at `dim`."""
     axis = axis_of("unsqueeze", input, dim, new=1)
-    return _reshape(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
+    return derivatives.reshape(input, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
 
 
+@operation(method=True)
 def expand(input: Tensor, *size: Any) -> Tensor:
     """Dimensions of size 1 repeated to `size` without a copy; -1 leaves a size, new ones come in front."""
     wanted = list(sizes_of("expand", size))
     for i in range(1, min(input.ndim, len(wanted)) + 1):
         if wanted[-i] == -1:
             wanted[-i] = input.shape[-i]
-    return _expand(input, shape=tuple(wanted))
+    return derivatives.expand(input, shape=tuple(wanted))
 
 
-broadcast_to = named("broadcast_to", lambda input, size: expand(input, size), "`expand` to `size`.")
-expand_as = named(
-    "expand_as", lambda input, other: expand(input, other.shape), "`expand` to the other's shape."
-)
+method("broadcast_to")(expand)
 
 
+@operation(numpy=np.broadcast_to)
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """`expand` to `size`."""
+    return expand(input, size)
+
+
+@operation(method=True)
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`expand` to the other's shape."""
+    return expand(input, other.shape)
+
+
+@operation(method=True)
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The whole tensor repeats[i] times along dimension i; new dimensions come in front."""
     counts = sizes_of("repeat", repeats)
@@ -167,12 +169,14 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return y if y.array.flags.writeable else clone(y)  # always a copy
 
 
+@operation(method=True, numpy=np.tile)
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """`repeat`, once along leading dimensions that `dims` does not name."""
     counts = sizes_of("tile", dims)
     return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
 
 
+@operation(method=True)
 def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Tensor:
     """Each entry of dimension `dim` repeated `repeats` times (a number, or one for each entry)."""
     input = ravel(input) if dim is None else input
@@ -180,110 +184,10 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Te
     return index_select(input, axis, np.repeat(np.arange(n), tensor_of("repeat_interleave", repeats).array))
 
 
-# --- joining and cutting
-
-
-def _several(name: str, tensors: Any) -> list[Tensor]:
-    """A non-empty list of tensors, in their common dtype."""
-    if isinstance(tensors, (Tensor, np.ndarray)):
-        raise TypeError(f"{name}: expected a list or tuple of tensors, got one tensor")
-    found = [tensor_of(name, x) for x in tensors]
-    if not found:
-        raise RuntimeError(f"{name}: expected a non-empty list of tensors")
-    common = found[0].dtype
-    for x in found:
-        if x.array.dtype is not common:
-            common = dtypes.promote(common, x.dtype)
-    return [x if x.array.dtype is common else cast(x, common) for x in found]
-
-
-def cat(tensors: Tensors, dim: int = 0) -> Tensor:
-    """Tensors joined along a dimension they have; empty 1-D tensors are passed over."""
-    xs = _several("cat", tensors)
-    xs = [x for x in xs if x.shape != (0,)] or xs[:1]
-    axis = axis_of("cat", xs[0], dim)
-    return _cat(*xs, axis=axis, sizes=[x.shape[axis] if x.shape else 0 for x in xs])
-
-
-def stack(tensors: Tensors, dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension."""
-    xs = _several("stack", tensors)
-    return _stack(*xs, axis=axis_of("stack", xs[0], dim, new=1))
-
-
-def vstack(tensors: Tensors) -> Tensor:
-    """Rows on top of each other."""
-    return cat([reshape(x, 1, -1 if x.numel() else 0) if x.ndim < 2 else x for x in tensors], 0)
-
-
-def hstack(tensors: Tensors) -> Tensor:
-    """Columns beside each other."""
-    xs = [reshape(x, 1) if not x.shape else x for x in tensors]
-    return cat(xs, min(1, xs[0].ndim - 1) if xs else 0)
-
-
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """The coordinates of the points of a grid: result k, (N₀, N₁, …), is the 1-D tensor k along axis k.
-
-    With indexing="xy" the first two axes change places.
-    """
-    listed = len(tensors) == 1 and isinstance(tensors[0], (list, tuple))
-    xs = _several("meshgrid", tensors[0] if listed else tensors)
-    sizes = [x.numel() for x in xs]
-    if max(x.ndim for x in xs) > 1 or indexing not in ("ij", "xy"):
-        shapes = [x.shape for x in xs]
-        raise RuntimeError(f"meshgrid: needs 1-D tensors, and 'ij' or 'xy', got {shapes} and {indexing!r}")
-    lines = [reshape(x, [n if i == k else 1 for i, n in enumerate(sizes)]) for k, x in enumerate(xs)]
-    grids = [expand(x, sizes) for x in lines]
-    return tuple(grids if indexing == "ij" or len(xs) < 2 else [transpose(x, 0, 1) for x in grids])
-
-
-def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of the given size (the last may be smaller), or of the given sizes, along `dim`."""
-    axis, n = axis_and_size("split", input, dim)
-    sizes = split_size_or_sections
-    if isinstance(sizes, int):
-        if sizes < 0 or sizes == 0 != n:
-            raise RuntimeError(f"split: the size of a piece must be positive, got {sizes}")
-        return tuple([getitem(input, index=i) for i in _equal_slices(n, sizes, axis)])
-    if sum(sizes) != n or min(sizes, default=0) < 0:
-        raise RuntimeError(f"split: sizes {list(sizes)} do not add up to {n}, the size of dim {dim}")
-    return tuple([getitem(input, index=i) for i in _slices(sizes, axis)])
-
-
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` pieces of equal size along `dim` (the last may be smaller)."""
-    if chunks <= 0:
-        raise RuntimeError(f"chunk: the number of pieces must be positive, got {chunks}")
-    n = axis_and_size("chunk", input, dim)[1]
-    return split(input, -(-n // chunks) if n else [0] * chunks, dim)
-
-
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The entries of dimension `dim`, without it."""
-    axis, n = axis_and_size("unbind", input, dim)
-    return tuple([getitem(input, index=along(axis, i)) for i in range(n)])
-
-
-def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """Entry `index` of dimension `dim`, without it."""
-    return get(input, along(axis_and_size("select", input, dim)[0], int(index)))
-
-
-def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """Entries start … start + length - 1 of dimension `dim`; a negative start counts from the end."""
-    axis, n = axis_and_size("narrow", input, dim)
-    first = int(start) + n if start < 0 else int(start)
-    if not 0 <= first <= first + length <= n:
-        raise RuntimeError(
-            f"narrow: {length} entries from {start} are not in dim {dim} of shape {input.shape}"
-        )
-    return getitem(input, index=along(axis, slice(first, first + length)))
-
-
 # --- turning and masking
 
 
+@operation(method=True)
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Each of `dims` in reverse order; always a copy."""
     axes = axes_of("flip", input, sizes_of("flip", dims)) if sizes_of("flip", dims) else ()
@@ -291,6 +195,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     return clone(getitem(input, index=index))
 
 
+@operation(method=True)
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Entries move on by `shifts` along `dims`, those pushed out come in again in front."""
     steps = sizes_of("roll", (shifts,))
@@ -311,23 +216,26 @@ def _below(name: str, input: Tensor, diagonal: int) -> Any:
     return np.tri(input.shape[-2], input.shape[-1], diagonal, dtype=bool)
 
 
+@operation(method=True, in_place=True, numpy=np.tril)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of each matrix; zeros above `diagonal`."""
     return choose(_below("tril", input, diagonal), input, False)
 
 
+@operation(method=True, in_place=True, numpy=np.triu)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of each matrix; zeros below `diagonal`."""
     return choose(_below("triu", input, diagonal - 1), False, input)
 
 
 def _diagonal(rows: int, columns: int, offset: int) -> slice:
-    """Where the places (i, i + offset) of a matrix are, read row by row."""
+    """The slice of the elements (i, i + offset) of a matrix that is read row by row."""
     first, step = offset if offset > 0 else -offset * columns, columns + 1
     n = max(min(rows, rows + offset, columns, columns - offset), 0)
     return slice(first, first + n * step, step)
 
 
+@operation(method=True, numpy=np.diagonal)
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The entries with j = i + offset of dimensions dim1, dim2, as the last dimension.
 
@@ -341,6 +249,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return getitem(flat, index=(..., _diagonal(rows, columns, offset)))
 
 
+@operation(method=True)
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A copy of the diagonal of a matrix, or the matrix with a vector on its diagonal."""
     if input.ndim == 2:
@@ -352,6 +261,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return reshape(place(input, indices=[_diagonal(n, n, diagonal)], shape=(n * n,)), n, n)
 
 
+@operation(method=True)
 def contiguous(input: Tensor) -> Tensor:
     """Itself if its memory is in order, else a copy that is."""
     return input if input.array.flags.c_contiguous else clone(input)

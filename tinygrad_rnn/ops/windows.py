@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..tensor import Tensor, method
-from .index import along, getitem
+from ..engine.derivatives import along, getitem
+from ..engine.tensor import Tensor, method
 from .inputs import axis_and_size
-from .shape import movedim, stack
+from .join import stack
+from .shape import movedim
 
 
 @method()

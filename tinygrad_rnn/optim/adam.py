@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..tensor import Array
+from ..engine.tensor import Array
 from .elementwise import Elementwise, average, count, variable
 from .optimizer import Group, Params, State, check_number, non_negative
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import enable_grad
-from ..tensor import Array, Tensor
+from ..engine.tensor import Array, Tensor
 from .optimizer import Closure, Group, Optimizer, Params, State
 
 
@@ -38,7 +38,7 @@ class Elementwise(Optimizer):
                 if p.grad is not None:
                     g = self._decay(p.array, p.grad.array, group)
                     self._update(p.array, g, self.state[p], group)
-                    p.touch()
+                    p.bump_version()
         self._called = True
         return loss
 

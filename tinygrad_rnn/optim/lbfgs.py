@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import enable_grad
-from ..tensor import Array, Tensor
+from ..engine.tensor import Array, Tensor
 from .line_search import Line, Point, strong_wolfe
 from .optimizer import Closure, Group, Optimizer, Params, State, non_negative, positive
 
@@ -139,7 +139,7 @@ class Objective:
         for p in self.params:
             start, end = end, end + p.array.size
             p.array[...] = x[start:end].reshape(p.shape)
-            p.touch()
+            p.bump_version()
 
 
 def first_step(g: Array, state: State, lr: float) -> float:

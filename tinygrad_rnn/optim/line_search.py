@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..tensor import Array
+from ..engine.tensor import Array
 
 C1, C2 = 1e-4, 0.9  # Nocedal & Wright's choice for quasi-Newton directions
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -63,7 +63,7 @@ class Optimizer:
                 if p.grad.node is not None:  # made with create_graph=True
                     p.grad = p.grad.detach()
                 p.grad.array.fill(0)
-                p.grad.touch()
+                p.grad.bump_version()
 
     def add_param_group(self, param_group: Group) -> None:
         """Optimize more parameters: `{"params": tensors, option: value, ...}`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Array
+from ..engine.tensor import Array
 from .elementwise import Elementwise, average, count, variable
 from .optimizer import Group, Params, State, non_negative
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import Array, Tensor
+from ..engine.tensor import Array, Tensor
 from .elementwise import Elementwise
 from .optimizer import Group, Params, State, non_negative
 

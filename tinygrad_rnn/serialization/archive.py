@@ -22,7 +22,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from numpy.lib import format as npy
 
-from ..tensor import Array
+from ..engine.tensor import Array
 from .errors import LoadError, brief, damaged
 from .foreign import refuse_foreign
 from .limits import parsed

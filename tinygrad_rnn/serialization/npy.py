@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from ..tensor import Array
+from ..engine.tensor import Array
 from .errors import damaged
 
 LONGEST_HEADER = 10_000  # letters; NumPy does not read longer ones either

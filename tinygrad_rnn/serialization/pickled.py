@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from .. import pickling
+from ..engine.tensor import Tensor
 from ..nn.parameter import Parameter
-from ..tensor import Tensor
 from .errors import LoadError, brief
 
 Global = (

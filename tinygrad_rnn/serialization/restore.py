@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..engine.tensor import Array, Tensor
 from ..nn.parameter import Parameter
-from ..tensor import Array, Tensor
 from .atoms import from_atom
 from .errors import damaged
 from .limits import Limits, is_reference

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Array, Tensor
 from ..nn.cells import LSTMState
 from ..nn.parameter import Parameter
-from ..tensor import Array, Tensor
 from .atoms import PLAIN, atom, is_atom
 from .limits import Limits
 from .npy import is_storable

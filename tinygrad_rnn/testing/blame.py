@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd import Function, GradcheckError
-from ..autograd import primitive as recording
-from ..tensor import Tensor
+from ..engine import primitive as recording
+from ..engine.tensor import Tensor
 from .examine import Options, examine
 from .probe import Probe
 from .report import Checked

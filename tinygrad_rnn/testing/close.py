@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..ops import as_tensor
-from ..tensor import Tensor
 
 TOLERANCES = {
     "float16": (1e-3, 1e-5),

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tensor import Array
+from ..engine.tensor import Array
 from .continuation import STEP
 
 # Of the size of a value: the best for smooth functions first, the last for those that turn quickly.

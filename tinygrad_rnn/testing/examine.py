@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..tensor import Array, Tensor
+from ..engine.tensor import Array, Tensor
 from .differences import Slopes, central, complex_step, describe
 from .probe import Probe
 from .report import Checked, Entry

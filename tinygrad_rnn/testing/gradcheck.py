@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..nn.module import Module
-from ..tensor import Tensor
 from .blame import culprit
 from .examine import Options, examine
 from .probe import Probe

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd import GradcheckError, enable_grad, grad
+from ..engine.tensor import Array, Tensor
 from ..random import get_rng_state, set_rng_state
-from ..tensor import Array, Tensor
 from .continuation import complex_tensors
 
 

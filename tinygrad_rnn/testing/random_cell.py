@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..nn.cells import Cell, Step
 from ..nn.functional import leaky_relu, linear, softmax
 from ..nn.parameter import Parameter
 from ..ops import cat, flip, sigmoid, sin, tanh, zeros
-from ..tensor import Tensor
 
 Instruction = tuple[Any, ...]
 

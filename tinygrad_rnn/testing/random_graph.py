@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..ops import cat, exp, logaddexp, matmul, sigmoid, sin, tanh
-from ..tensor import Tensor
 from .report import code
 
 Instruction = tuple[Any, ...]

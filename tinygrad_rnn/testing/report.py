@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd import GradcheckError
+from ..engine.tensor import Tensor
 from ..nn.module import Module
-from ..tensor import Tensor
 from .probe import Probe, name_of, tensors_in
 
 PRINTED = 1000  # numbers of one tensor that are still printed

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import GradcheckError, grad
-from ..tensor import Tensor
+from ..engine.tensor import Tensor
 from .probe import Probe, tensors_in
 
 

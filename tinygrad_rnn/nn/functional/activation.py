@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.tensor import Tensor, method
 from ...ops import abs, amax, chunk, clamp, erf, exp, expm1, log, logaddexp, reciprocal, sigmoid, tanh, where
 from ...ops import relu as _relu
 from ...random import default_generator
-from ...tensor import Tensor, method
 
 
 def _placed(result: Tensor, input: Tensor, inplace: bool) -> Tensor:

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
+from ...engine.tensor import Tensor
 from ...ops import amax, matmul, where
-from ...tensor import Tensor
 from .activation import softmax
 from .basic import dropout
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.tensor import Tensor
 from ...ops import cat
-from ...tensor import Tensor
 from .basic import pad
 from .pool import pool_counts, pool_edges
 from .windows import Sizes, per_dimension, windows, with_batch

@@ -9,10 +9,10 @@ import numpy as np
 
 from ...autograd import no_grad
 from ...dtypes import FLOATS
+from ...engine.tensor import Tensor
 from ...ops import cat, clamp, full, matmul, narrow, norm, rsqrt, where
 from ...ops.inputs import matched
 from ...random import default_generator
-from ...tensor import Tensor
 from .padding import pad_by_repeating
 
 # --- products and look-ups

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ...engine.tensor import Tensor
 from ...ops import ones
-from ...tensor import Tensor
 from .basic import dropout
 
 

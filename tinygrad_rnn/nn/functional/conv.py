@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ...engine.tensor import Tensor
 from ...ops import matmul
-from ...tensor import Tensor
 from .basic import pad
 from .windows import Sizes, per_dimension, reach, windows, with_batch
 

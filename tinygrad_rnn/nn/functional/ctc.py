@@ -29,9 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from ...ops import cat, logaddexp, stack, where
-from ...ops.index import getitem
-from ...tensor import Array, Tensor
+from ...engine.tensor import Array, Tensor
+from ...ops import cat, getitem, logaddexp, stack, where
 from .loss import reduced
 
 IMPOSSIBLE = -1e30  # stands for ln 0: a finite number, since (-inf) - (-inf) in a derivative is NaN

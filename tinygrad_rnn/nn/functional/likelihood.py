@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...engine.tensor import Tensor
 from ...ops import amax, clamp, exp, gather, log, log1p, logaddexp, ones_like, where, xlogy
-from ...tensor import Tensor
 from .activation import log_softmax
 from .loss import Flag, fitting, reduced, reduction_of
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import warnings
 
+from ...engine.tensor import Tensor
 from ...ops import abs, clamp, logaddexp, minimum, sqrt, where
-from ...tensor import Tensor
 from .basic import pairwise_distance
 
 Flag = bool | None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...engine.tensor import Tensor
 from ...ops import rsqrt
-from ...tensor import Tensor
 
 
 def rms_norm(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from ...engine.tensor import Tensor
 from ...ops import cat, flip, narrow
-from ...tensor import Tensor
 
 Around = Callable[[Tensor, int, int, int], list[Tensor]]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 from .windows import Sizes, kernel_slices, per_dimension, reach, with_batch
 
 

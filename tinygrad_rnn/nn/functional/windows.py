@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from ...engine.tensor import Tensor
 from ...ops import stack
-from ...tensor import Tensor
 from .basic import pad
 
 Sizes = int | Sequence[int]

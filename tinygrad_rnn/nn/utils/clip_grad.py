@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ...tensor import Array, Tensor
+from ...engine.tensor import Array, Tensor
 
 Tensors = Tensor | Iterable[Tensor]
 
@@ -46,7 +46,7 @@ def clip_grad_norm_(
         if not factor >= 1:
             for g in grads:
                 g.array *= factor
-                g.touch()
+                g.bump_version()
         return Tensor(np.asarray(total, grads[0].dtype if grads else np.float32))
 
 
@@ -66,4 +66,4 @@ def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | Non
     """Hold every number of every gradient within ±clip_value."""
     for g in _gradients(parameters, foreach):
         np.clip(g.array, -clip_value, clip_value, out=g.array)
-        g.touch()
+        g.bump_version()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...tensor import Array, Tensor
+from ...engine.tensor import Array, Tensor
 
 Prefix = tuple[int, ...]
 

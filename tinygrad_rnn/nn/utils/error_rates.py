@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 
 UNITS: dict[str, Callable[[Any], Any]] = {"label": lambda x: x, "word": str.split, "character": list}
 

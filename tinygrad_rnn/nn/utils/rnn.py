@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...autograd.contributions import place
+from ...engine.derivatives import getitem, place
+from ...engine.tensor import Array, Tensor
 from ...ops import as_tensor, cat, stack, where
-from ...ops.index import getitem
-from ...tensor import Array, Tensor
 
 
 class PackedSequence(NamedTuple):

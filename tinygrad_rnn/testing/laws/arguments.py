@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 from ..probe import name_of
 from ..report import code, is_its_name
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...engine.tensor import Array, Tensor
 from ...nn.cells import each
 from ...nn.module import Module
-from ...tensor import Array, Tensor
 from ..probe import tensors_in
 from .case import Case, Run, Seen, columns, leaf, parameters_in, rows, same_noise
 from .law import same, same_all

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...autograd import enable_grad, grad, no_grad
+from ...engine.tensor import Array, Tensor
 from ...nn.cells import Cell, GRUCell, each
 from ...nn.module import Module
 from ...nn.recurrent import Recurrent
 from ...random import get_rng_state, manual_seed, set_rng_state
-from ...tensor import Array, Tensor
 from ..probe import tensors_in
 from .law import same
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...engine.tensor import Tensor
 from ...nn.module import Module
 from ...nn.recurrent import Recurrent
 from ...random import manual_seed
-from ...tensor import Tensor
 from ..probe import name_of
 from ..report import is_its_name
 from . import batches, gradients, precision, rtrl, states, time

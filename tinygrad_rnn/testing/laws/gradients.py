@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...engine.tensor import Tensor
 from ...nn.cells import each
 from ...nn.loop import advance
-from ...tensor import Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import tensors_in
 from .case import SHORT, Case, leaf, same_noise

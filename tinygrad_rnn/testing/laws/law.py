@@ -11,8 +11,8 @@ import numpy as np
 
 from ...autograd import is_grad_enabled, set_grad_enabled
 from ...dtypes import get_default_dtype, set_default_dtype
+from ...engine.tensor import Array, Tensor
 from ...random import get_rng_state, set_rng_state
-from ...tensor import Array, Tensor
 from ..report import WrongGradient
 
 Law = Callable[[Any], str | None]  # a string: why the law does not apply to this case

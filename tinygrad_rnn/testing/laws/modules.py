@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...autograd import backward, no_grad
+from ...engine.tensor import Array, Tensor
 from ...nn.module import Module
 from ...random import get_rng_state, set_rng_state
-from ...tensor import Array, Tensor
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import name_of, tensors_in
 from ..report import Checked, code

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd import grad, no_grad
-from ...tensor import Array, Tensor
+from ...engine.tensor import Array, Tensor
 from ..examine import Options
 from ..gradcheck import gradcheck, gradgradcheck
 from ..probe import name_of, tensors_in

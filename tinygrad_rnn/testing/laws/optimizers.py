@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...autograd import enable_grad
+from ...engine.tensor import Array, Tensor
 from ...nn.parameter import Parameter
-from ...tensor import Array, Tensor
 from ..probe import name_of
 from ..report import code
 from .arguments import spelled

@@ -6,8 +6,8 @@ import copy
 
 import numpy as np
 
+from ...engine.tensor import Array, Tensor
 from ...nn.cells import each
-from ...tensor import Array, Tensor
 from .case import Case, Run
 from .law import Differs
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.tensor import Array, Tensor
 from ...nn.cells import each
 from ...nn.loop import advance
-from ...tensor import Array, Tensor
 from ..examine import jacobians
 from ..probe import Probe, tensors_in
 from .case import Case, Seen, leaf, near, rows

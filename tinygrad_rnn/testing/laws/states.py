@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.tensor import Array, Tensor
 from ...nn.cells import Cell, Step, each
 from ...nn.containers import ModuleList
 from ...nn.parameter import Parameter
 from ...ops import cat
-from ...tensor import Array, Tensor
 from ..probe import tensors_in
 from .case import Case, Run, parameters_in
 from .law import Differs, same, same_all

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import float64
+from ...engine.tensor import Tensor
 from ...nn.cells import Cell, Step, each
 from ...nn.loop import advance
 from ...nn.module import Module
 from ...nn.parameter import Parameter
 from ...nn.recurrent import Recurrent
 from ...ops import zeros, zeros_like
-from ...tensor import Tensor
 from ..probe import name_of
 from . import states
 from .law import LawBroken, statement, world_kept

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...engine.tensor import Array, Tensor
 from ...nn.cells import each
 from ...nn.containers import ModuleList
-from ...tensor import Array, Tensor
 from ..examine import slopes_along
 from ..probe import Probe, tensors_in
 from .case import Case, Seen, near, parameters_in

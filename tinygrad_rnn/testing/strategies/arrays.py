@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ...tensor import Array, Tensor
+from ...engine.tensor import Array, Tensor
 
 Shape = tuple[int, ...]
 

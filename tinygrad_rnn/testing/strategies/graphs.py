@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 from ..random_graph import BINARY, OTHERS, UNARY, Instruction, RandomGraph, execute
 from .arrays import shapes, tensors
 from .indices import axes, indices

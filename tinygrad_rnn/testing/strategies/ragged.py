@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ...engine.tensor import Array, Tensor
 from ...nn.utils.rnn import PackedSequence, pack_padded_sequence
-from ...tensor import Array, Tensor
 from .arrays import arrays
 
 

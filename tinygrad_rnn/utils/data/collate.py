@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 
 
 def default_collate(batch: Sequence[Any]) -> Any:

@@ -82,11 +82,8 @@ class DataLoader(Generic[T_co]):
         in_order: bool = True,
     ) -> None:
         check_workers(num_workers, timeout, worker_init_fn, multiprocessing_context, prefetch_factor)
-        for name, value in (
-            ("pin_memory", pin_memory),
-            ("persistent_workers", persistent_workers),
-            ("in_order", in_order),
-        ):
+        flags = {"pin_memory": pin_memory, "persistent_workers": persistent_workers, "in_order": in_order}
+        for name, value in flags.items():
             flag(name, value, "DataLoader")
         if persistent_workers and num_workers == 0:
             raise ValueError("DataLoader: persistent_workers needs num_workers > 0")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, islice
 from typing import Any, Generic, TypeVar, cast
 
+from ...engine.tensor import Tensor
 from ...random import Generator
-from ...tensor import Tensor
 from .sampler import rng_of
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 from .collate import default_collate
 from .dataset import IterableDataset, Subset, TensorDataset, fetch
 from .sampler import batched

@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
+from ...engine.tensor import Tensor
 from ...random import Generator, default_generator
-from ...tensor import Tensor
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

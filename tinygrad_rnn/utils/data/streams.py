@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import Tensor
+from ...engine.tensor import Tensor
 from .sampler import flag, positive
 
 

@@ -11,19 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.autograd.contributions import (
-    Part,
-    Placed,
-    Product,
-    Sum,
-    add_at,
-    add_rows,
-    fit,
-    owned,
-    place,
-    product,
-)
-from tinygrad_rnn.autograd.primitive import Primitive, apply
+from tinygrad_rnn.engine.accumulate import Accumulator, owned, stacked_product, unbroadcast
+from tinygrad_rnn.engine.derivatives import add_at, add_rows, place
+from tinygrad_rnn.engine.primitive import OutputGradient, Primitive, Product, Scattered, apply
 
 shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
 seeds = st.integers(0, 2**32 - 1)
@@ -81,13 +71,13 @@ def test_rows_that_are_named_several_times_receive_every_share(width, rows, seed
 
 
 def test_fitting_a_gradient_is_the_adjoint_of_broadcasting():
-    """<fit(g), x> = <g, x>, both broadcast, for all small shapes: g may be the smaller one."""
+    """<unbroadcast(g), x> = <g, x>, both broadcast, for all small shapes: g may be the smaller one."""
     shapes = list(itertools.chain(*(itertools.product((0, 1, 2, 3), repeat=n) for n in range(4))))
     rng = np.random.default_rng(0)
     for shape, of_g in itertools.product(shapes, repeat=2):
         x, g = whole(rng, shape), whole(rng, of_g)
         if broadcast(x, g):
-            fitted = fit(g, shape)
+            fitted = unbroadcast(g, shape)
             assert fitted.shape == shape and (fitted * x).sum() == (g * x).sum()
 
 
@@ -104,7 +94,7 @@ def test_fitting_for_every_small_shape():
             for missing in range(len(result) + 1):
                 if all(ones[:missing]):
                     shape = summed.shape[missing:]
-                    np.testing.assert_array_equal(fit(g, shape), summed.reshape(shape), strict=True)
+                    np.testing.assert_array_equal(unbroadcast(g, shape), summed.reshape(shape), strict=True)
 
 
 CONTRIBUTIONS = st.lists(
@@ -130,12 +120,12 @@ def contribution(kind, rng):
     index = (slice(1, None), 1) if kind == "slice" else (np.array([0, -1, 0]),)
     g = whole(rng, dense[index].shape)
     np.add.at(dense, index, g)
-    return Placed(g, index), dense, [g]
+    return Scattered(g, index), dense, [g]
 
 
 @given(CONTRIBUTIONS, st.booleans(), st.booleans())
 def test_a_sum_is_the_sum_whatever_comes_in_whatever_order(kinds, recorded, own):
-    total, expected, inside = Sum((3, 2)), np.zeros((3, 2)), []
+    total, expected, inside = Accumulator((3, 2)), np.zeros((3, 2)), []
     for kind, seed in kinds:
         d, dense, parts = contribution(kind, np.random.default_rng(seed))
         if recorded:
@@ -143,9 +133,9 @@ def test_a_sum_is_the_sum_whatever_comes_in_whatever_order(kinds, recorded, own)
         total.add(d)
         expected += dense
         inside += [(part, part.copy()) for part in parts]
-    found = np.asarray(total.own() if own and not recorded else total.total())
+    found = np.asarray(total.owned_value() if own and not recorded else total.value())
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(np.asarray(total.total()), expected)  # asked again, nothing is added twice
+    np.testing.assert_array_equal(np.asarray(total.value()), expected)  # asked again, nothing is added twice
     for part, before in inside:
         np.testing.assert_array_equal(part, before)
         assert not (own and not recorded and np.shares_memory(found, part))
@@ -154,62 +144,62 @@ def test_a_sum_is_the_sum_whatever_comes_in_whatever_order(kinds, recorded, own)
 
 def as_recorded(d):
     """The contribution with tensors in place of arrays."""
-    if isinstance(d, Sum):
-        return tg.Tensor(d.total())
+    if isinstance(d, Accumulator):
+        return tg.Tensor(d.value())
     if isinstance(d, Product):
         return Product(tg.Tensor(d.a), tg.Tensor(d.g))
-    return Placed(tg.Tensor(d.g), d.index) if isinstance(d, Placed) else tg.Tensor(d)
+    return Scattered(tg.Tensor(d.g), d.index) if isinstance(d, Scattered) else tg.Tensor(d)
 
 
 @given(CONTRIBUTIONS, st.lists(st.tuples(st.sampled_from(["dense", "slice"]), seeds), max_size=3))
 def test_what_a_sum_has_handed_out_stays_as_it_was(first, later):
-    """Contributions that come after `own` go into its array: it is the sum's own, and nobody else's."""
-    total, expected = Sum((3, 2)), np.zeros((3, 2))
+    """Contributions after `owned_value` go into its array: it is the sum's own, and nobody else's."""
+    total, expected = Accumulator((3, 2)), np.zeros((3, 2))
     for kind, seed in first + later:
         d, dense, parts = contribution(kind, np.random.default_rng(seed))
         before = [part.copy() for part in parts]
         total.add(d)
-        total.own()
+        total.owned_value()
         expected += dense
         for part, was in zip(parts, before):
             np.testing.assert_array_equal(part, was)
-    np.testing.assert_array_equal(total.total(), expected)
+    np.testing.assert_array_equal(total.value(), expected)
 
 
 @given(CONTRIBUTIONS)
 def test_what_a_sum_owns_is_not_copied_again(kinds):
     """A sum of several contributions, or of one that had to be made into an array, is already its own."""
-    total = Sum((3, 2))
+    total = Accumulator((3, 2))
     for k, (kind, seed) in enumerate(kinds):
         total.add(contribution(kind, np.random.default_rng(seed))[0])
-        found = total.total()
+        found = total.value()
         if k > 0 or kind in ("slice", "numbers", "product"):
-            assert total.own() is found
-    buffer = total.own()
+            assert total.owned_value() is found
+    buffer = total.owned_value()
     for kind, seed in kinds:
         total.add(contribution(kind, np.random.default_rng(seed))[0])
-        assert total.own() is buffer
+        assert total.owned_value() is buffer
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4), seeds)
 def test_products_in_one_go_are_the_sum_of_products(rows, seed):
     rng = np.random.default_rng(seed)
     a, g = ([whole(rng, (n, m)) for n in rows] for m in (3, 2))
-    np.testing.assert_array_equal(product(a, g), sum(x.T @ y for x, y in zip(a, g)))
+    np.testing.assert_array_equal(stacked_product(a, g), sum(x.T @ y for x, y in zip(a, g)))
 
 
 def test_parts_of_several_outputs_are_kept_apart():
-    total = Sum((2,))
+    total = Accumulator((2,))
     for k, value in ((0, 1.0), (2, 5.0), (0, 3.0)):
-        total.add(Part(k, np.full(2, value)))
-    assert {k: g.tolist() for k, g in total.total().items()} == {0: [4, 4], 2: [5, 5]}
+        total.add(OutputGradient(k, np.full(2, value)))
+    assert {k: g.tolist() for k, g in total.value().items()} == {0: [4, 4], 2: [5, 5]}
 
 
 def test_small_numbers_stay_arrays():
-    total = Sum(())
+    total = Accumulator(())
     for _ in range(3):
         total.add(np.asarray(2.0))
-    assert isinstance(total.total(), np.ndarray) and total.total() == 6
+    assert isinstance(total.value(), np.ndarray) and total.value() == 6
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["sum", "sum", "product", "slice"])))
@@ -218,7 +208,7 @@ def test_a_rule_may_give_any_kind_of_contribution(order):
     rules = {
         "sum": lambda g, _y, _x: owned(np.array(g)),
         "product": lambda g, _y, _x: Product(np.eye(3), np.array(g)),
-        "slice": lambda g, _y, _x: Placed(np.array(g), slice(None)),
+        "slice": lambda g, _y, _x: Scattered(np.array(g), slice(None)),
     }
     w = tg.tensor(whole(np.random.default_rng(0), (4, 3, 2)))
     for leaf in (True, False):

@@ -3,20 +3,23 @@
     FloatTensor(2, 3)   LongTensor([1, 2])            a constructor for each type of numbers
     t.type()   t.type(LongTensor)   t.new(2, 3)       asking for that type, and making more of it
     Variable(x)                                       a tensor once had to be wrapped to have a gradient
+    x.add_(2, y)                                      the factor once came first: x.add_(y, alpha=2)
 """
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from . import dtypes
-from .tensor import Size, Tensor, method
+from .. import dtypes
+from ..engine.tensor import Tensor, method
+from ..ops.conversion import Size
 
 
 class Kind(type):
-    """What makes `isinstance(t, LongTensor)` a question about the numbers in `t`."""
+    """Makes `isinstance(t, LongTensor)` a question about the numbers in `t`."""
 
     dtype: dtypes.Dtype | None = None  # None: any
 
@@ -25,7 +28,7 @@ class Kind(type):
 
 
 class Typed(metaclass=Kind):
-    """The constructor that the types share; what it makes are plain tensors."""
+    """Construct a plain tensor: what the types share."""
 
     def __new__(cls, *data: Any) -> Any:
         if len(data) == 1 and isinstance(data[0], Size):
@@ -84,7 +87,26 @@ def new(self: Tensor, *data: Any) -> Tensor:
 
 
 method("ndimension")(Tensor.dim)
-Tensor.is_cuda = False  # type: ignore[attr-defined]
+Tensor.is_cuda = False
+
+
+def _factor_first(name: str, factor: str, tensors: int) -> None:
+    """Let `x.add_(2, y)`, as older programs have it, be `x.add_(y, alpha=2)`; so with the other factors."""
+    current = getattr(Tensor, name)
+
+    @wraps(current)
+    def in_place(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if len(args) > tensors:
+            kwargs[factor], *args = args  # type: ignore[assignment]
+        return current(self, *args, **kwargs)  # type: ignore[no-any-return]
+
+    method(name)(in_place)
+
+
+for _name in ("add_", "sub_"):
+    _factor_first(_name, "alpha", 1)
+for _name in ("addcmul_", "addcdiv_"):
+    _factor_first(_name, "value", 2)
 
 
 def is_tensor(obj: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What scripts ask about CUDA before they fall back to the processor."""
+"""Answers to what scripts ask about CUDA before they fall back to the processor: there is none."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """Mutants: changes of one place of the source, each a mistake that a gradient or a time loop could hold.
 
-`mutants_of(path, text, scope)` reads the source with `ast` and gives every mutant of the chosen functions.
-The text is edited exactly where the node stands, so that a mutant is seen as a difference of one line. The
-mistakes themselves are the functions of mistakes.py. What is not mathematics is left alone: messages,
-annotations, decorators, docstrings.
+`mutants_of(path, text, mistakes, scope)` reads the source with `ast` and gives every mutant of the chosen
+functions. The text is edited exactly where the node stands, so that a mutant is seen as a difference of one
+line. The mistakes themselves are the functions of mistakes.py. Messages, annotations, decorators and
+docstrings are left alone.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ SILENT = ("extra_repr", "__repr__", "__slots__", "__doc__")
 UNREAD = {"annotation", "returns", "decorator_list", "bases", "type_params"}
 
 Edit = tuple[int, int, str]  # from and to byte number, and what stands there now
+Mistakes = dict[str, Callable[..., Iterator[Edit]]]  # by kind: (node, place) -> edits; see mistakes.py
 
 
 class Mutant(NamedTuple):
@@ -39,7 +40,7 @@ class Mutant(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What names it even if lines move."""
+        """A name that stays the same if lines move."""
         return self.path, self.function, self.before, self.after
 
 
@@ -84,7 +85,7 @@ class Source:
 
 
 class Place(NamedTuple):
-    """What a mistake is made in: the file and the function around a node, innermost last."""
+    """The surroundings of a mistake: the file and the functions around a node, innermost last."""
 
     source: Source
     path: str
@@ -156,7 +157,8 @@ def row_parts(tree: ast.Module) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]
         if not isinstance(row.args[0], ast.Constant):
             continue
         label = str(row.args[0].value)
-        for k, part in enumerate(row.args[1:]):
+        passed_on = [keyword.value for keyword in row.keywords if keyword.arg == "hand_on"]
+        for k, part in enumerate([*row.args[1:], *passed_on]):
             if isinstance(part, ast.Lambda) or (k == 0 and isinstance(part, ast.Attribute)):
                 yield part, (Row(label, (label,)),)
             waiting = free_names_in(part)
@@ -179,7 +181,7 @@ class Row(ast.AST):
 
 
 def called(node: ast.Call) -> str:
-    """What a call calls."""
+    """The text of the function in a call."""
     return ast.unparse(node.func)
 
 
@@ -194,13 +196,11 @@ def free_names_in(node: ast.AST) -> list[str]:
     return [name for name in names_in(node) if name not in own]
 
 
-def mutants_of(path: str, text: str, scope: str = WHOLE) -> list[Mutant]:
-    """All mutants of a file, in the order of its lines, no two alike."""
-    from mistakes import MISTAKES
-
+def mutants_of(path: str, text: str, mistakes: Mistakes, scope: str = WHOLE) -> list[Mutant]:
+    """All mutants of a file by some kinds of mistakes, in the order of its lines, no two alike."""
     source, seen, found = Source(text), {text}, []
     for node, place in visited(source, path, scope):
-        for kind, mistake in MISTAKES.items():
+        for kind, mistake in mistakes.items():
             for edit in mistake(node, place):
                 new = source.edited(edit)
                 if new in seen:

@@ -41,11 +41,11 @@ for one, other in (pair.split() for pair in PAIRS.split(",")):
 NEUTRAL = set(  # calls whose first argument, or whose object, is a value of the same sort
     """np.flip np.transpose np.expand_dims np.cumsum np.cumprod np.add.reduce np.broadcast_to np.moveaxis
     np.argsort np.sign np.floor np.exp np.log np.reshape np.asarray np.diff np.concatenate np.sort sorted
-    reversed fit tanh sigmoid phi each joined rows cat stack dropout own t swapaxes squeeze unsqueeze reshape
-    copy transpose expand astype clone detach total sum""".split()
+    reversed unbroadcast tanh sigmoid phi each joined rows cat stack dropout owned_value t swapaxes squeeze
+    unsqueeze reshape copy transpose expand astype clone detach value sum""".split()
 )
 FLAT = set(  # functions of their arguments (but for g) whose derivative is 0
-    "np.zeros_like np.ones_like np.equal np.sign np.floor len isinstance size_of _larger".split()
+    "np.zeros_like np.ones_like np.equal np.sign np.floor len isinstance size_of _if_larger".split()
 )
 SYMMETRIC = {"np.add", "np.equal", "np.logical_and", "np.multiply", "isinstance", "each"}
 

@@ -13,7 +13,7 @@ EXTRAS = {"hypothesis", "matplotlib", "pytest"}  # what a module may ask for, bu
 
 
 def files(package: Path) -> set[str]:
-    """What a package has to contain: its modules, stubs and the marker of PEP 561."""
+    """List the files that a package has to contain: its modules, stubs and the marker of PEP 561."""
     return {
         path.relative_to(package).as_posix()
         for path in package.rglob("*")
