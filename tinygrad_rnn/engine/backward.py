@@ -106,7 +106,7 @@ def vjps(grads: Gradients, node: Node, g: Any, wanted: set[Key] | None, create: 
             )
     if create:
         inputs = [saved_tensor(x, parent) for x, parent in zip(inputs, parents)]
-        y = node if node.output is None else saved_tensor(y, node)
+        y = saved_tensor(y, node)
     if primitive.variadic:
         of_all = primitive.rules[0](g, y, *inputs, **static)
     for k, parent in enumerate(parents):
