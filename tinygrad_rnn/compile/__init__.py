@@ -79,7 +79,8 @@ def compile(
     >>> ys.shape, h.shape
     ((7, 4, 5), (1, 4, 5))
     """
-    refuse_options(dynamic, backend, mode, options)
+    flags = {"fullgraph": fullgraph, "dynamic": dynamic, "disable": disable}
+    refuse_options(flags, backend, mode, options)
     if not isinstance(model, Module):
         kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise TypeError(f"compile: expected a module or a Cell, got {kind}; make the module first")
@@ -98,10 +99,11 @@ def compile(
     return twin
 
 
-def refuse_options(dynamic: Any, backend: Any, mode: Any, options: Any) -> None:
+def refuse_options(flags: dict[str, Any], backend: Any, mode: Any, options: Any) -> None:
     """Raise for what PyTorch's compile takes and this one has no meaning for."""
-    if dynamic not in (None, True, False):
-        raise TypeError(f"compile: dynamic is None, True or False, not {dynamic!r}")
+    for name, x in flags.items():
+        if x is not None and not isinstance(x, bool):
+            raise TypeError(f"compile: {name} is True or False, not {x!r}")
     if backend not in ("inductor", "eager"):
         raise NotImplementedError(f"compile: backend={backend!r} is not supported; use 'inductor' or 'eager'")
     if mode not in (None, "default"):

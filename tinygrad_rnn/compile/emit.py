@@ -72,7 +72,7 @@ class Emitter(Statements):
         self.sections[START] += [self.set_state(state, name) for state, name in states.items()]
         for title, lines in self.sections.items():
             out += [f"    # --- {title}"] * bool(title and lines) + [f"    {line}" for line in lines]
-        return [*out, f"    return {items(results)}"]
+        return [*out, f"    return {items(results) or '()'}"]
 
     def constant_names(self) -> list[str]:
         """The arguments that are the same at each step."""

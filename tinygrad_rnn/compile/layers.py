@@ -114,8 +114,11 @@ class CompiledModel(Module):
 
 def compiled_layer(layer: Recurrent, fullgraph: bool, dynamic: bool) -> Any:
     """A twin of a recurrent layer over the same parameters, whose time loop is compiled."""
+    kind = plain_class(layer)
+    if kind.unroll is not Recurrent.unroll:
+        raise TypeError(f"compile: {kind.__name__} has a time loop of its own, `unroll`, which would be lost")
     twin = copy.copy(layer)
-    twin.__class__ = class_over(Compiled, plain_class(layer))
+    twin.__class__ = class_over(Compiled, kind)
     vars(twin)["_programs"] = Programs(fullgraph, dynamic)
     return twin
 

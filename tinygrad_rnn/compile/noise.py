@@ -20,6 +20,7 @@ from ..engine.tensor import Tensor
 from ..nn.cells import Cell
 from ..random import drawing_from
 from .symbols import Untraceable, refused
+from .twin import members, twin_of
 
 SIZE = {
     "random": 0,
@@ -84,7 +85,7 @@ class Traced:
         """A symbol for the numbers."""
         shape = size if isinstance(size, tuple) else (size,)
         rows = self.trace.rows
-        if shape[:1] != (rows,) or rows in shape[1:]:
+        if shape[:1] != (rows,) or (self.trace.strict and rows in shape[1:]):
             raise refused(f"step draws random numbers of shape {size}, not a row for each sequence")
         draw = Draw(generator, name, args, tuple(shape[1:]), tuple(options.items()))
         like = draw.numbers(1, np.random.Generator(np.random.PCG64(0)))
@@ -136,8 +137,9 @@ class Private:
 
 def projected(cell: Cell, data: Tensor) -> Tensor:
     """What the cell's `project` makes of the inputs, which need not be traceable: of interest is its form."""
+    copies = {id(t): t.detach().clone().requires_grad_(t.requires_grad) for t in members(cell).values()}
     with drawing_from(Private()):
-        a = cell.project(data)
+        a = twin_of(cell, copies).project(data)  # nothing that it does is seen
     if not isinstance(a, Tensor):
         raise Untraceable(
             f"project, which cannot be compiled itself, returns {type(a).__name__}, not one tensor"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import math
+import unicodedata
 from typing import Any
 
 from .fission import Plan
@@ -58,6 +59,7 @@ class Operands:
 
     def unique(self, name: str) -> str:
         """A name that nothing has yet."""
+        name = unicodedata.normalize("NFKC", name)  # as Python reads it
         return fresh(name if name.isidentifier() and not keyword.iskeyword(name) else "v", self.taken)
 
     def name_inputs(self) -> None:

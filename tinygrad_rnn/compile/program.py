@@ -32,11 +32,11 @@ from ..nn.loop import tensors_in, unroll
 from ..random import drawing_from
 from .demo import demo
 from .emit import Emitter
-from .fission import plan
+from .fission import ancestors, plan
 from .noise import Replay, draw_all, in_order
 from .spots import fits_last
 from .storage import Storage
-from .trace import trace
+from .trace import Step, trace
 from .trial import trial
 from .twin import members, twin_of
 from .verifier import verify
@@ -112,7 +112,7 @@ class Program:
         widest = max(s.array[:1].nbytes for s in leaves) * B
         ways = plan(self.step.copied(), backward, widest <= HOIST)
         self.last = dense and fits_last(ways)
-        title = (type(cell).__doc__ or type(cell).__name__).strip()
+        title = str(type(cell).__doc__ or type(cell).__name__).strip()
         made = Emitter(ways, Storage(ways, self.last), reverse, title)
         self.paths, self.brought = made.paths, [v.data for v in made.arrays]
         traced = time.perf_counter()
@@ -184,8 +184,8 @@ def asking(call: Call, inputs: list[Tensor]) -> list[bool]:
     step = call.program.step
     untouched = call.sizes[0] < call.B  # a sequence without a step keeps the state that it was given
     kept = [untouched and s.requires_grad for s in inputs[1 : 1 + len(step.states)]]
-    n = len(step.ys)
-    return [*step.asks[:n], *(a or b for a, b in zip(step.asks[n:], kept))]
+    asks, n = step.first_asks if len(call.sizes) == 1 else step.asks, len(step.ys)
+    return [*asks[:n], *(a or b for a, b in zip(asks[n:], kept))]
 
 
 def run_forward(call: Call, arrays: list[Any]) -> tuple[Lease, Any]:
@@ -214,9 +214,34 @@ def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[A
     with np.errstate(over="ignore"):
         found = iter(program.backward(lease.w, *given, inputs[0], *call.noise, *weights, *program.brought))
     lease.end()
+    live = live_seeds(step, frozenset(parts), len(call.sizes) > 1)
     x_and_states = [None if d is None else next(found) for d in (step.d_x, *step.d_nexts)]
+    for k, d in enumerate((step.d_x, *step.d_states)):
+        if not (d is not None and ancestors([d]) & live) and not (k and len(step.ys) + k - 1 in parts):
+            x_and_states[k] = None
     by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
+    by_path = {path: g for path, g in by_path.items() if ancestors([step.d_params[path]]) & live}
     return kept([*x_and_states, *(by_path.get(path) for path in program.paths)])
+
+
+def live_seeds(step: Step, given: frozenset[int], carried: bool) -> set[int]:
+    """The gradients (by id) that something reaches, from those outputs and last states that are `given` one.
+
+    carried: there are several steps, so that gradients of states are handed on. Eagerly what nothing reaches
+    has no gradient at all, which an optimizer can tell from zeros.
+    """
+    seeds = [*step.d_ys, *step.d_nexts]
+    live = {id(seeds[k]) for k in given}
+    while carried:
+        more = {
+            id(seed)
+            for seed, d in zip(step.d_nexts, step.d_states)
+            if seed is not None and d is not None and ancestors([d]) & live
+        }
+        if more <= live:
+            break
+        live |= more
+    return live
 
 
 def kept(shares: list[Any]) -> list[Any]:

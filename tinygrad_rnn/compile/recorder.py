@@ -133,6 +133,10 @@ class Trace:
         """x with v at an index: of neighbouring columns, what stands before, v, and what stands behind."""
         if not isinstance(x, Value):
             raise refused("a number cannot be assigned to")
+        if not isinstance(v, Value):
+            v = self.constant(np.full((1,) * len(x.shape), v, x.dtype))
+        if all(i == slice(None) for i in index if not hasattr(i, "dtype")) and not has_array(index):
+            return self.note("expand", np.broadcast_to, (self.symbol(v),), {"shape": x.shape})
         cut = columns(index)
         if cut is None or len(x.shape) != 2:
             return self.made("put", (x, v), {"index": index}, x.shape, x.dtype)
@@ -210,7 +214,7 @@ class Trace:
             return self.kept[id(array)][1]
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise refused("an array was computed from values that are not known yet")
-        if self.rows in array.shape and (self.strict or (array == array[:1]).all()):
+        if self.strict and self.rows in array.shape:
             return self.repeated(array)
         found = array.item() if array.shape == () else self.constant(array)
         self.kept[id(array)] = (array, found)
@@ -222,7 +226,7 @@ class Trace:
 
     def repeated(self, array: Any) -> Value:
         """An array with a row for each sequence: the same row for each, or it cannot be known."""
-        if (self.strict and not is_row(array.shape, self.rows)) or (array != array[:1]).any():
+        if not is_row(array.shape, self.rows) or (array != array[:1]).any():
             what = f"an array {array.shape} has a row for each sequence but comes from no input"
             raise refused(f"{what} (random numbers?)")
         same = array.size and (array == array.flat[0]).all()
@@ -271,6 +275,11 @@ def with_line(primitive: Any, line: str) -> Any:
     twin = copy.copy(primitive)
     twin.rules = tuple(map(told, primitive.rules))
     return twin
+
+
+def has_array(index: Any) -> bool:
+    """True if an array is among the indices."""
+    return any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
 
 
 def has_symbol(x: Any) -> bool:

@@ -60,7 +60,10 @@ class Step:
     kept: dict[int, Any] = field(default_factory=dict)  # the arrays that the step brought along, by id
 
     backward: bool = False
-    asks: list[bool] = field(default_factory=list)  # which outputs and next states have a gradient
+    state_asks: list[bool] = field(default_factory=list)  # which states were traced with a gradient
+    really_ask: list[bool] = field(default_factory=list)  # which have one, if only those do that have to
+    asks: list[bool] = field(default_factory=list)  # which outputs and next states have one,
+    first_asks: list[bool] = field(default_factory=list)  # and those of the first step
     noise: list[Value] = field(default_factory=list)  # random numbers, a row for each sequence
     draws: list[Draw] = field(default_factory=list)  # where they come from
 
@@ -75,7 +78,7 @@ class Step:
             twins[id(v)] = replace(v, args=tuple(map(twin, v.args)))
         found: dict[str, Any] = {}
         for name, x in vars(self).items():
-            if name in ("draws", "asks"):
+            if name in ("draws", "asks", "first_asks", "state_asks", "really_ask"):
                 found[name] = x
             elif isinstance(x, list):
                 found[name] = list(map(twin, x))
@@ -105,28 +108,38 @@ def trace(cell: Cell, x: Tensor, state: Any, backward: bool, early: bool = False
     sizes = {n for t in [x, *tensors_in(state), *members(cell).values()] for n in t.shape}
     free = [r for r in PRIMES if not any(n % r == 0 for n in sizes if n)]
     try:
-        return trace_twice(cell, x, state, backward, early, free[0], free[1])
+        return trace_several(cell, x, state, backward, early, free[0], free[1])
     except Mixing:  # or some sizes add up to the number of rows: then not to another one
-        return trace_twice(cell, x, state, backward, early, free[-1], free[-2])
+        return trace_several(cell, x, state, backward, early, free[-1], free[-2])
 
 
-def trace_twice(
+def trace_several(
     cell: Cell, x: Tensor, state: Any, backward: bool, early: bool, first: int, second: int
 ) -> Step:
-    """The step on two numbers of rows, which must be the same program."""
-    step = run_step(cell, x, state, backward, Trace(first, codes_of(cell), False), early)
-    again = run_step(cell, x, state, False, Trace(second, codes_of(cell), True), early)
-    if step.kept.keys() & again.kept.keys():
+    """The step on several numbers of rows, which must be the same program for all of them."""
+    leaves = tensors_in(state)
+
+    def run_on(n: int, given: Any, grown: bool, strict: bool = True) -> Step:
+        asks = [s.dtype.kind == "f" for s in leaves]
+        return run_step(cell, x, given, asks, grown, Trace(n, codes_of(cell), not grown, strict), early)
+
+    step = run_on(first, state, backward)
+    if backward and step.really_ask != step.state_asks:
+        trace = Trace(first, codes_of(cell), False)
+        step = run_step(cell, x, state, step.really_ask, True, trace, early)
+    others = [run_on(second, state, False)]
+    if step.kept.keys() & others[0].kept.keys():
         raise Untraceable("a tensor from outside is used; make it an attribute of the cell")
-    others = [again]
     if repr(step.given_tree) != repr(step.state_tree):  # later steps are given the other kind of tuple
-        leaves = iter(tensors_in(state))
-        later = each(lambda _: next(leaves), step.state_tree)
-        others.append(run_step(cell, x, later, False, Trace(second, codes_of(cell), True), early))
-    if "len" in reads_of(cell).names:  # whose result is a plain number, which a branch may look at
-        for n, strict in ((1009, True), (max(2, len(tensors_in(state)[0])), False)):
-            others.append(run_step(cell, x, state, False, Trace(n, codes_of(cell), True, strict), early))
-    if not all(same(step, other) and step.draws == other.draws for other in others):
+        parts = iter(leaves)
+        others.append(run_on(second, each(lambda _: next(parts), step.state_tree), False))
+    if reads_of(
+        cell
+    ).functions:  # the user's: they may look at the number of rows in ways that are not noticed
+        plain = run_on(first, state, False, False)
+        sizes = {max(2, len(leaves[0])), max(2, len(x)), 1009}
+        others += [step] * any(not same(plain, run_on(n, state, False, False)) for n in sizes)
+    if not all(other is not step and same(step, other) and step.draws == other.draws for other in others):
         raise Untraceable(
             "step does something else when it is run again, or with another number of sequences"
         )
@@ -138,12 +151,15 @@ def codes_of(cell: Cell) -> set[Any]:
     return {getattr(type(cell), name).__code__ for name in ("step", "project")}
 
 
-def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, early: bool) -> Step:
-    """Trace the step, and its backward."""
+def run_step(
+    cell: Cell, x: Tensor, state: Any, asks: list[bool], backward: bool, trace: Trace, early: bool
+) -> Step:
+    """Trace the step, and its backward; asks: which states have a gradient."""
+    flags = iter(asks)
     tensors = members(cell)
     params = parameters(trace, tensors, backward)
     data = rows(trace, "x", x, backward and x.requires_grad)
-    live = each(lambda s: rows(trace, "", s, backward and s.dtype.kind == "f"), state)
+    live = each(lambda s: rows(trace, "", s, backward and next(flags)), state)
     step = Step(
         x=trace.value_of(data.array),
         states=[trace.value_of(s.array) for s in tensors_in(live)],
@@ -154,6 +170,7 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, ea
         values=trace.values,
         kept=trace.kept,
         backward=backward,
+        state_asks=asks,
     )
     trace.writes.forbid([data], "its input")
     trace.writes.forbid(tensors_in(live), "its state")
@@ -164,6 +181,8 @@ def run_step(cell: Cell, x: Tensor, state: Any, backward: bool, trace: Trace, ea
     try:
         y, following = run_forward(trace, step, twin, data, live)
         if backward:
+            given = [s.requires_grad for s in tensors_in(state)]
+            find_who_asks(step, tensors_in(y), tensors_in(following), tensors_in(live), given)
             run_backward(trace, step, y, following, data, live, params)
     finally:
         mode.interpreter = before
@@ -193,7 +212,10 @@ def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -
     """The cell's own code, on symbols: its output and next state. It may write nothing else."""
     source, watch = Traced(trace), Watch(cell)
     with set_grad_enabled(mode.enabled), drawing_from(source):
-        y, following = advance(cell, cell.project(data), live)
+        a = cell.project(data)
+        if source.draws:
+            raise Untraceable("project draws random numbers")  # for all steps at once: it is done eagerly
+        y, following = advance(cell, a, live)
     trace.name_frames()
     if written := watch.written():
         raise Untraceable(f"step writes {', '.join(written)}: a program would do so only once")
@@ -214,6 +236,37 @@ def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -
     return y, following
 
 
+def find_who_asks(step: Step, ys: Any, nexts: Any, live: Any, given: list[bool]) -> None:
+    """Note which outputs and states have a gradient, at the first step and at later ones.
+
+    A state has one if it is given one, or if the step makes it of something that has: the least fixed point.
+    """
+    made_of = [leaves_of(t) for t in (*ys, *nexts)]
+    states = {id(s): k for k, s in enumerate(live)}
+
+    def asks(known: list[bool]) -> list[bool]:
+        return [any(known[states[x]] if x in states else True for x in leaves) for leaves in made_of]
+
+    step.first_asks, known = asks(given), given
+    while (more := [a or b for a, b in zip(known, asks(known)[len(ys) :])]) != known:
+        known = more
+    step.really_ask, step.asks = known, asks(known)
+
+
+def leaves_of(t: Tensor) -> set[int]:
+    """The ids of the leaves that a tensor has a gradient with respect to."""
+    found, stack = set(), [t if t.node is None else t.node] if t.requires_grad else []
+    seen = set()
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Tensor):
+            found.add(id(x))
+        elif id(x) not in seen:
+            seen.add(id(x))
+            stack.extend(parent for parent in x.parents if parent is not None)
+    return found
+
+
 def run_backward(
     trace: Trace, step: Step, y: Any, following: Any, data: Tensor, live: Any, params: dict[str, Tensor]
 ) -> None:
@@ -222,7 +275,6 @@ def run_backward(
     for tree, found, name in ((y, step.d_ys, "d_y"), (following, step.d_nexts, "d_next")):
         for t in tensors_in(tree):
             found.append(None)
-            step.asks.append(t.requires_grad)
             if t.requires_grad:
                 seeds.append(trace.input(name, t.shape, t.dtype, False))
                 roots.append(t if t.node is None else t.node)
@@ -237,10 +289,10 @@ def run_backward(
         return None if g is None else trace.value_of(getattr(g, "array", g))
 
     step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]
-    for k, (d, t) in enumerate(zip(step.d_states, tensors_in(following))):
+    for k, (s, t) in enumerate(zip(states, tensors_in(following))):
         if (
-            d is not None and step.d_nexts[k] is None
-        ):  # only the first step's is for anyone: what it hands on has none
+            s.requires_grad and step.d_nexts[k] is None
+        ):  # what is handed on has no gradient; what was given has one
             step.d_nexts[k] = trace.value_of(trace.input("d_next", t.shape, t.dtype, False).array)
     step.d_params = {path: gradient(t) for path, t in params.items() if t.requires_grad}
 
@@ -250,7 +302,7 @@ def as_row(trace: Trace, tensor: Any, what: str) -> Value:
     if not isinstance(tensor, Tensor):
         raise Untraceable(f"step returns {type(tensor).__name__} as {what}, not a tensor")
     value = trace.value_of(tensor.array)
-    if not isinstance(value, Value) or value.kind != "row":
+    if not isinstance(value, Value) or (trace.strict and value.kind != "row"):
         raise Untraceable(f"step returns {what} of shape {tensor.shape}, which has no row for each sequence")
     return value
 
@@ -273,6 +325,8 @@ def same(a: Step, b: Step) -> bool:
         args = [place[id(x)] if isinstance(x, Value) else x for x in v.args]
         static = {k: of_rows(s, step.rows, b.rows) if k == "shape" else s for k, s in v.static.items()}
         data = None if v.data is None else v.data.tolist()
+        if v.data is not None and (v.data == v.data.reshape(-1)[:1]).all():  # one number, in every row
+            data = v.data.reshape(-1)[:1].tolist()
         return repr((v.op, args, static, of_rows(v.shape, step.rows, b.rows), data))
 
     seen_a, seen_b = a.values[: a.forward_count], b.values[: b.forward_count]

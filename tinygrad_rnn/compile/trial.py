@@ -51,7 +51,8 @@ def trial(
     sizes = [few] * T if dense else [3, 2, 1]
     rows = few if dense else 4
     data = drawn(rng, (sum(sizes), *x.shape[1:]), x)
-    states = each(lambda s: drawn(rng, (rows, *s.shape[1:]), s, asks=True), state)
+    asks = iter(step.state_asks)
+    states = each(lambda s: drawn(rng, (rows, *s.shape[1:]), s, asks=next(asks)), state)
     tensors = members(cell)
     near = {id(t): drawn(rng, t.shape, t, t.array) for t in tensors.values()}
     noise = draw_all(step.draws, sizes, reverse, rng)
@@ -78,14 +79,16 @@ def trial(
     space.clear()  # its functions hold it
 
 
-def drawn(rng: Any, shape: Any, like: Tensor, near: Any = None, asks: bool = False) -> Tensor:
+def drawn(rng: Any, shape: Any, like: Tensor, near: Any = None, asks: bool | None = None) -> Tensor:
     """Draw numbers in the form of a tensor: normal, or near given ones, in float64; of no floats 0 and 1."""
     if like.dtype.kind != "f":
         return Tensor((rng.random(shape) < 0.5).astype(like.dtype) if near is None else near)
     numbers = rng.standard_normal(shape) * 0.5
     if near is not None:
         numbers = near * (1 + 0.1 * numbers) + 0.02 * numbers
-    return Tensor(np.asarray(numbers, np.float64)).requires_grad_(asks or like.requires_grad)
+    return Tensor(np.asarray(numbers, np.float64)).requires_grad_(
+        like.requires_grad if asks is None else asks
+    )
 
 
 def compare_gradients(

@@ -204,7 +204,8 @@ def evaluate(step: Step, values: Sequence[Value], found: dict[int, Any], n: int)
                 raise Unproven(f"{v.op} has no meaning to compare with")
             static = {k: of_rows(s, step.rows, n) if k == "shape" else s for k, s in v.static.items()}
             with np.errstate(all="ignore"):
-                found[id(v)] = MEANING[v.op](*args, **static)
+                y = MEANING[v.op](*args, **static)
+            found[id(v)] = np.asarray(y).astype(bool) if v.dtype == bool else y
 
 
 def of_rows(shape: Sequence[int], rows: int, n: int) -> tuple[int, ...]:
