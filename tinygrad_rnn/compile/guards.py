@@ -13,23 +13,28 @@ the code of the step names. Next: twin.py.
 from __future__ import annotations
 
 import builtins
+import dis
 import enum
 import hashlib
 import sys
 import types
+from array import array
+from collections import deque
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..dtypes import get_default_dtype
 from ..engine.tensor import Tensor
 from ..nn.hooks import Hooks
 from ..nn.module import Module
 from ..random import Generator
 
+CALLED = frozenset("__call__ __getattr__ __getitem__ __len__ __iter__ __bool__ __eq__".split())  # unnamed
 ATOMS = {bool, int, str, bytes, type(None), type(Ellipsis)}
 BY_IDENTITY = (type, types.ModuleType, types.BuiltinFunctionType, types.FunctionType, np.ufunc, Generator)
 BOOKS = vars(Module()).keys() - {"training"}  # what every module keeps for itself
@@ -62,12 +67,20 @@ class Snapshot:
         self.tensors: dict[str, Tensor] = {}
         self.plain: dict[str, Any] = {}
         self.seen: dict[int, str] = {}
-        self.reads = reads_of(cell)
+        self.iterators: list[str] = []
+        self.functions: dict[Any, Any] = {}  # those of the user's that the cell, or what it holds, can call
+        self.reads = reads_of(cell, ())
         self.inside = True
         self.module(cell, "")
         self.inside = False  # tensors of other owners are no arguments
-        for name, x in self.reads.now():
-            self.plain[name] = self.frozen(x, name)
+        self.plain["the default dtype"] = str(get_default_dtype())
+        known = -1
+        while len(self.functions) > known:
+            known = len(self.functions)
+            self.reads = reads_of(cell, tuple(self.functions.values()))
+            for name, x in self.reads.now():
+                if name not in self.plain:
+                    self.plain[name] = self.frozen(x, name)
 
     def key(self) -> tuple[Any, ...]:
         """The guard of a program."""
@@ -103,8 +116,21 @@ class Snapshot:
             return "tensor"
         if kind in (float, complex):
             return kind, repr(x)  # NaN equals itself here, and 0.0 is not -0.0
-        if isinstance(x, BY_IDENTITY) or (isinstance(x, Module) and not self.inside):
+        f = plain_function(x)
+        if f is not None and f.__code__ not in self.functions and is_users(f):
+            self.functions[f.__code__] = f
+        if isinstance(x, type) and id(x) not in self.seen and is_users(x) and not is_installed(x):
+            self.seen[id(x)] = path
+            own = class_attributes(x, self.reads.names)
+            return Same(x), tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in own)
+        if isinstance(x, types.BuiltinMethodType) and not isinstance(x.__self__, (types.ModuleType, type)):
+            return x.__name__, self.frozen(x.__self__, f"{path} self")  # such as the `get` of a dict
+        if isinstance(x, BY_IDENTITY):
             return Same(x)
+        if hasattr(kind, "__next__"):
+            self.iterators.append(path)
+        if isinstance(x, types.MappingProxyType):
+            x = dict(x)
         if isinstance(x, (tuple, list, dict, set, frozenset)) and len(x) > MANY:
             return Same(x), len(x)
         if id(x) in self.seen:
@@ -113,8 +139,9 @@ class Snapshot:
         if isinstance(x, (tuple, list)):
             return Same(kind), tuple(self.frozen(y, f"{path}.{i}") for i, y in enumerate(x))
         if isinstance(x, dict):
+            more = self.frozen(vars(x), path) if hasattr(x, "__dict__") else None
             pairs = ((self.frozen(k, f"{path} key"), self.frozen(y, f"{path}.{k}")) for k, y in x.items())
-            return Same(kind), tuple(pairs)
+            return Same(kind), tuple(pairs), more
         if isinstance(x, np.ndarray):
             return kind, x.shape, str(x.dtype), content(x)
         return self.object(x, kind, path)
@@ -125,6 +152,10 @@ class Snapshot:
             return Same(kind), frozenset(self.frozen(y, f"{path} entry") for y in x)
         if isinstance(x, (np.generic, np.dtype, range, slice)):
             return kind, repr(x)
+        if isinstance(x, (bytearray, memoryview, array)):
+            return kind, bytes(x)
+        if isinstance(x, deque):
+            return Same(kind), tuple(self.frozen(y, f"{path}.{i}") for i, y in enumerate(x))
         if isinstance(x, Module):
             self.seen.pop(id(x))
             self.module(x, f"{path}.")
@@ -132,11 +163,11 @@ class Snapshot:
         if isinstance(x, types.MethodType):
             return Same(x.__func__), self.frozen(x.__self__, f"{path} self")
         if isinstance(x, partial):
-            return Same(x.func), self.frozen((x.args, x.keywords), path)
-        if isinstance(x, enum.Enum) or not attributes_of(x):
+            return self.frozen(x.func, path), self.frozen((x.args, x.keywords), path)
+        if not attributes_of(x) or (not self.inside and is_installed(kind)):
             return Same(x)
         own = tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in attributes_of(x))
-        of_class = [(name, y) for name, y in class_attributes(kind, self.reads.names)]
+        of_class = class_attributes(kind, self.reads.names | CALLED)
         return Same(kind), own, tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in of_class)
 
 
@@ -149,10 +180,14 @@ def content(x: Any) -> Any:
 
 def attributes_of(x: Any) -> list[tuple[str, Any]]:
     """The attributes that an object has itself, in its __dict__ or its slots."""
-    slots = [
-        name for c in type(x).__mro__ for name in c.__dict__.get("__slots__", ()) if isinstance(name, str)
-    ]
-    found = [(name, getattr(x, name)) for name in slots if name != "__weakref__" and hasattr(x, name)]
+    found = []
+    for c in type(x).__mro__:
+        slots = c.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            name = f"_{c.__name__.lstrip('_')}{name}" if private else name
+            if name != "__weakref__" and hasattr(x, name):
+                found.append((name, getattr(x, name)))
     return [*found, *getattr(x, "__dict__", {}).items()]
 
 
@@ -176,6 +211,18 @@ def is_users(x: Any) -> bool:
         file = getattr(module, "__file__", None) or ("" if not hasattr(module, "__loader__") else "<script>")
         if module is not None and not hasattr(module, "__file__") and module.__name__ != "__main__":
             file = str(PYTHON)  # built into Python
+    return is_users_file(file)
+
+
+def is_installed(kind: type, module: Any = None) -> bool:
+    """True for a class (or a module) of an installed package: what it consists of does not change."""
+    module = module or sys.modules.get(kind.__module__)
+    return "site-packages" in (getattr(module, "__file__", None) or "")
+
+
+@lru_cache(maxsize=1024)
+def is_users_file(file: str) -> bool:
+    """True for a file outside of this package, NumPy and Python's own library."""
     path = Path(file)
     if PACKAGE in path.parents or NUMPY in path.parents:
         return False
@@ -192,8 +239,10 @@ class Reads:
         self.variables: dict[
             str, tuple[Any, str]
         ] = {}  # by the name to tell: where it lives, and its name there
+        self.iterators: list[str] = []
         self.functions: dict[Any, Any] = {}
         self.names: frozenset[str] = frozenset()
+        self.stores: list[str] = []  # variables that the functions write, and what they print
         self.classes = classes
         waiting = list(functions)
         while waiting:
@@ -204,8 +253,11 @@ class Reads:
 
     def function(self, f: Any) -> list[Any]:
         """Note what a function reads; the functions of the user's among it."""
-        names = frozenset(name for code in nested(f.__code__) for name in code.co_names)
+        names = frozenset(name for code in nested(f.__code__) for name in (*code.co_names, *texts(code)))
         self.names |= names
+        if vars(f):
+            self.variables[f"{f.__qualname__}'s attributes"] = (f, "__dict__")
+        self.stores += [name for name in stores(f) if name not in self.stores]
         for name in names:
             if name in f.__globals__:
                 self.variables[f"global {name}"] = (f.__globals__, name)
@@ -215,7 +267,7 @@ class Reads:
             self.variables[f"{f.__qualname__}{name}"] = (f, name)
         found = [value for _, value in self.now()]
         for x in list(found):
-            if isinstance(x, types.ModuleType) and is_users(x):
+            if isinstance(x, types.ModuleType) and is_users(x) and not is_installed(type(x), x):
                 for name in names & vars(x).keys():
                     self.variables[f"{x.__name__}.{name}"] = (vars(x), name)
                     found.append(vars(x)[name])
@@ -236,10 +288,30 @@ class Reads:
         return found
 
 
+def stores(f: Any) -> Iterator[str]:
+    """The variables of others that a function writes, by name; and `print`, which would print only once."""
+    for code in nested(f.__code__):
+        for line in dis.get_instructions(code):
+            if line.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+                yield f"global {line.argval}"
+            elif line.opname == "STORE_DEREF" and line.argval in f.__code__.co_freevars:
+                yield f"{f.__name__}'s {line.argval}"
+        if "print" in code.co_names and "print" not in f.__globals__:
+            yield "to the screen (print)"
+
+
 def plain_function(x: Any) -> Any:
-    """The function behind a method, property or wrapper; None for what is none."""
-    x = getattr(x, "__func__", None) or getattr(x, "fget", None) or x
+    """The function behind a method, a property or a static method; None for what is none."""
+    if isinstance(x, (types.MethodType, staticmethod, classmethod)):
+        x = x.__func__
+    elif isinstance(x, property):
+        x = x.fget
     return x if isinstance(x, types.FunctionType) else None
+
+
+def texts(code: Any) -> list[str]:
+    """The constants of a code object that may be names: getattr(self, "rate")."""
+    return [x for x in code.co_consts if isinstance(x, str) and x.isidentifier()]
 
 
 def nested(code: Any) -> Iterator[Any]:
@@ -253,8 +325,8 @@ def nested(code: Any) -> Iterator[Any]:
 _known: WeakKeyDictionary[type, dict[Any, Reads]] = WeakKeyDictionary()
 
 
-def reads_of(cell: Module) -> Reads:
-    """What the code of a cell reads; looked for once, as long as its classes have the same functions."""
+def reads_of(cell: Module, more: tuple[Any, ...] = ()) -> Reads:
+    """What the code of a cell, and `more` functions, read; looked for once, as long as they are the same."""
     modules = list(cell.modules())
     classes = list(dict.fromkeys(type(m) for m in modules if is_users(type(m))))
     functions = [
@@ -264,8 +336,9 @@ def reads_of(cell: Module) -> Reads:
         if (f := plain_function(getattr(c, name, None))) is not None and is_users(f)
     ]
     known = _known.setdefault(type(cell), {})
-    key = tuple(map(Same, functions))
+    key = tuple(map(Same, (*functions, *more)))
     if key not in known:
-        known.clear()
-        known[key] = Reads(functions, classes)
+        if len(known) > 8:
+            known.clear()
+        known[key] = Reads([*functions, *more], classes)
     return known[key]

@@ -28,6 +28,7 @@ from .programs import Programs
 class Compiled(Recurrent):
     """What `compile` adds to a layer."""
 
+    __slots__ = ("_programs",)  # beside the attributes, which are shared with the layer
     _programs: Programs
 
     def unroll(
@@ -103,6 +104,17 @@ class Compiled(Recurrent):
 class CompiledModel(Module):
     """What `compile` adds to a model whose recurrent layers it has compiled."""
 
+    __slots__ = ("_original",)
+    _original: Module
+
+    def train(self, mode: bool = True) -> Any:
+        """Put the model, and the one that it was made from, into training (or evaluation) mode."""
+        super().train(mode)
+        original = getattr(self, "_original", None)  # a copy has none
+        if original is not None:
+            original.train(mode)
+        return self
+
     def explain(self) -> str:
         """Of every recurrent layer, by path: what was compiled, why, how long it took."""
         layers = [(path, m) for path, m in self.named_modules() if isinstance(m, Compiled)]
@@ -113,13 +125,13 @@ class CompiledModel(Module):
 
 
 def compiled_layer(layer: Recurrent, fullgraph: bool, dynamic: bool) -> Any:
-    """A twin of a recurrent layer over the same parameters, whose time loop is compiled."""
+    """Make a twin of a recurrent layer that shares all its attributes; only its time loop is compiled."""
     kind = plain_class(layer)
-    if kind.unroll is not Recurrent.unroll:
+    if getattr(kind, "unroll", None) is not Recurrent.unroll:
         raise TypeError(f"compile: {kind.__name__} has a time loop of its own, `unroll`, which would be lost")
-    twin = copy.copy(layer)
-    twin.__class__ = class_over(Compiled, kind)
-    vars(twin)["_programs"] = Programs(fullgraph, dynamic)
+    twin: Any = object.__new__(class_over(Compiled, kind))
+    object.__setattr__(twin, "__dict__", vars(layer))  # parameters, hooks and modes are those of the layer
+    object.__setattr__(twin, "_programs", Programs(fullgraph, dynamic))
     return twin
 
 
@@ -134,9 +146,14 @@ def compiled_model(model: Module, fullgraph: bool, dynamic: bool, memo: dict[int
         if all(twins[name] is m for name, m in parts.items()):
             memo[id(model)] = model
         else:
-            memo[id(model)] = twin = copy.copy(model)
-            twin.__class__ = class_over(CompiledModel, plain_class(model))
+            twin: Any = object.__new__(class_over(CompiledModel, plain_class(model)))
+            memo[id(model)] = twin
+            vars(twin).update(vars(model))
             vars(twin)["_modules"] = {**model._modules, **twins}
+            object.__setattr__(twin, "_original", model)
+            for name, x in vars(model).items():  # layers that stand in a list, too
+                if isinstance(x, (list, tuple)) and any(isinstance(m, Module) for m in x):
+                    vars(twin)[name] = type(x)(memo.get(id(m), m) for m in x)
     return memo[id(model)]
 
 
@@ -164,7 +181,7 @@ def plain_class(module: Module) -> type:
 def plain(module: Module) -> Any:
     """A compiled module as it was before, over the same parameters."""
     twin: Any = object.__new__(plain_class(module))
-    vars(twin).update({name: x for name, x in vars(module).items() if name != "_programs"})
+    object.__setattr__(twin, "__dict__", vars(module))
     return twin
 
 

@@ -90,7 +90,10 @@ def key_of(op: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
 class Rows(int):
     """The number of sequences in a trace: a step may pass it on, but not branch on it."""
 
-    __hash__ = int.__hash__
+    def __hash__(self) -> int:
+        if not is_ours(sys._getframe(1)):  # a set or a dict asks
+            raise refused("step compares the number of sequences, which differs from call to call")
+        return int(self).__hash__()
 
 
 def _compared(name: str) -> Callable[..., Any]:

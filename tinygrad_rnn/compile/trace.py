@@ -26,6 +26,7 @@ from ..engine.backward import backward_pass as run
 from ..engine.tensor import Tensor
 from ..nn.cells import Cell, each
 from ..nn.loop import advance, tensors_in
+from ..pickling import attributes
 from ..random import drawing_from
 from .guards import reads_of
 from .noise import Draw, Traced
@@ -204,8 +205,15 @@ def parameters(trace: Trace, tensors: dict[str, Tensor], backward: bool) -> dict
             raise Untraceable(f"{path} is the result of an operation, not a parameter or a constant")
         if id(t) not in found:
             name = "".join(c if f"_{c}".isidentifier() else "_" for c in path)
-            found[id(t)] = trace.input(name, t.shape, t.dtype, backward and t.requires_grad)
+            found[id(t)] = like(trace.input(name, t.shape, t.dtype, backward and t.requires_grad), t)
     return {path: found[id(t)] for path, t in tensors.items()}
+
+
+def like(tensor: Tensor, original: Tensor) -> Tensor:
+    """Make a tensor an instance of the original's class, with what a program has given that one."""
+    tensor.__class__ = type(original)
+    vars(tensor).update(attributes(original))
+    return tensor
 
 
 def run_forward(trace: Trace, step: Step, cell: Cell, data: Tensor, live: Any) -> tuple[Any, Any]:

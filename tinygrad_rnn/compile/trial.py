@@ -18,7 +18,7 @@ from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
 from ..random import drawing_from
 from .noise import Replay, draw_all, in_order
-from .trace import Step
+from .trace import Step, like
 from .twin import members, twin_of
 
 T = 3
@@ -54,7 +54,7 @@ def trial(
     asks = iter(step.state_asks)
     states = each(lambda s: drawn(rng, (rows, *s.shape[1:]), s, asks=next(asks)), state)
     tensors = members(cell)
-    near = {id(t): drawn(rng, t.shape, t, t.array) for t in tensors.values()}
+    near = {id(t): like(drawn(rng, t.shape, t, t.array), t) for t in tensors.values()}
     noise = draw_all(step.draws, sizes, reverse, rng)
     replay = drawing_from(Replay(in_order(noise, sizes, reverse)))
     with replay, set_grad_enabled(step.backward), np.errstate(all="ignore"):

@@ -6,16 +6,20 @@ noticed, refused by name, and seen by nobody else. Next: noise.py.
 
 from __future__ import annotations
 
+import copy
 import enum
 import types
-from collections.abc import Iterator
+from array import array
+from collections import deque
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..engine.tensor import Tensor
 from ..nn.module import Module
-from .guards import BY_IDENTITY, Snapshot, is_users
+from .guards import BY_IDENTITY, Snapshot, attributes_of, is_users
+from .symbols import Untraceable
 
 
 def twin_of(cell: Module, tensors: dict[int, Tensor], early: bool = False) -> Any:
@@ -26,31 +30,39 @@ def twin_of(cell: Module, tensors: dict[int, Tensor], early: bool = False) -> An
     return twin
 
 
-def copied(module: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
-    """Copy a module (or list, dict, array, object of a user) over other tensors, to be written at will."""
-    if isinstance(module, Tensor):
-        return tensors.get(id(module), module)
-    if id(module) in memo:
-        return memo[id(module)]
-    kind: Any = type(module)
-    twin = module
-    if isinstance(module, dict):
-        twin = memo[id(module)] = kind.__new__(kind)
-        dict.update(twin, {k: copied(v, tensors, memo) for k, v in module.items()})
-    elif isinstance(module, list):
-        twin = memo[id(module)] = kind.__new__(kind)
-        list.extend(twin, [copied(v, tensors, memo) for v in module])
-    elif isinstance(module, tuple):
-        parts = [copied(v, tensors, memo) for v in module]
-        twin = kind(*parts) if hasattr(module, "_fields") else kind(parts)
-    elif isinstance(module, (np.ndarray, set)):
-        twin = module.copy()
-    elif isinstance(module, Module) or (
-        is_users(kind) and "__dict__" in dir(module) and not isinstance(module, (*BY_IDENTITY, enum.Enum))
-    ):
-        twin = memo[id(module)] = kind.__new__(kind)
-        vars(twin).update({k: copied(v, tensors, memo) for k, v in vars(module).items()})
-    memo[id(module)] = twin
+def copied(x: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
+    """Copy a module, and all that it holds, over other tensors; what cannot be written is kept as it is."""
+    if isinstance(x, Tensor):
+        return tensors.get(id(x), x)
+    if id(x) in memo:
+        return memo[id(x)]
+    kind: Any = type(x)
+    if isinstance(x, (*BY_IDENTITY, enum.Enum)):
+        return x
+    if isinstance(x, types.MethodType):
+        return types.MethodType(x.__func__, copied(x.__self__, tensors, memo))
+    if isinstance(x, partial):
+        return partial(
+            copied(x.func, tensors, memo), *copied(x.args, tensors, memo), **copied(x.keywords, tensors, memo)
+        )
+    twin = x
+    if isinstance(x, dict):
+        twin = memo[id(x)] = kind.__new__(kind)
+        dict.update(twin, {k: copied(v, tensors, memo) for k, v in x.items()})
+    elif isinstance(x, list):
+        twin = memo[id(x)] = kind.__new__(kind)
+        list.extend(twin, [copied(v, tensors, memo) for v in x])
+    elif isinstance(x, tuple):
+        parts = [copied(v, tensors, memo) for v in x]
+        twin = kind(*parts) if hasattr(x, "_fields") else kind(parts)
+    elif isinstance(x, (np.ndarray, set, bytearray, deque, array)):
+        twin = copy.copy(x)
+    elif attributes_of(x):
+        twin = memo[id(x)] = kind.__new__(kind)
+    memo[id(x)] = twin
+    if twin is not x:
+        for name, v in attributes_of(x):
+            object.__setattr__(twin, name, copied(v, tensors, memo))
     return twin
 
 
@@ -64,33 +76,52 @@ class Watch:
 
     def __init__(self, twin: Module) -> None:
         self.twin, self.before = twin, Snapshot(twin)
-        self.copies = [(x, x.copy()) for _, x in self.before.reads.now() if type(x) in (list, dict, set)]
-        self.variables = [(place, name, value) for (_, value), (place, name) in self.places()]
-
-    def places(self) -> Iterator[Any]:
-        """The variables that the step's code names: what they are now, and where they live."""
         reads = self.before.reads
-        return zip(reads.now(), reads.variables.values())
+        if reads.stores:
+            raise Untraceable(f"step writes {', '.join(reads.stores)}: a program would do so only once")
+        if self.before.iterators:
+            raise Untraceable(f"{self.before.iterators[0]} is an iterator, which a program cannot follow")
+        self.kept: dict[int, tuple[Any, Any]] = {}
+        for _, x in reads.now():
+            self.keep(x)
+
+    def keep(self, x: Any) -> None:
+        """Remember what an object, and all that it holds, consists of."""
+        if id(x) in self.kept or isinstance(x, (Tensor, Module, *BY_IDENTITY[1:])):
+            return
+        if isinstance(x, type):
+            inside: Any = {name: y for name, y in vars(x).items() if not callable(y)} if is_users(x) else None
+        elif isinstance(x, (list, dict, set, deque, bytearray, np.ndarray)):
+            inside = x.copy()
+        else:
+            inside = dict(attributes_of(x)) or None
+        if inside is not None:
+            self.kept[id(x)] = (x, inside)
+            if not isinstance(x, (bytearray, np.ndarray)):
+                for y in inside.values() if isinstance(inside, dict) else inside:
+                    self.keep(y)
 
     def written(self) -> list[str]:
-        """The names of what was written since; variables and containers are as they were afterwards."""
+        """The names of what was written since; what others see is as it was afterwards."""
         after = Snapshot(self.twin)
         names = {**self.before.plain, **after.plain}
         found = [name for name in names if self.before.plain.get(name) != after.plain.get(name)]
         tensors = {**self.before.tensors, **after.tensors}
         found += [path for path in tensors if self.before.tensors.get(path) is not after.tensors.get(path)]
-        for place, name, value in self.variables:
-            if isinstance(place, dict) and place.get(name) is not value:
-                place[name] = value
-            elif isinstance(place, types.CellType) and value is not None and place.cell_contents is not value:
-                place.cell_contents = value
-        for x, copy in self.copies:
-            if x != copy:
-                refill(x, copy)
+        for x, inside in self.kept.values():
+            restore(x, inside)
         return list(dict.fromkeys(name if " " in name else f"self.{name}" for name in found))
 
 
-def refill(x: Any, copy: Any) -> None:
-    """Give a container the entries it had."""
-    x.clear()
-    x.extend(copy) if isinstance(x, list) else x.update(copy)
+def restore(x: Any, inside: Any) -> None:
+    """Give an object the content that it had, where that has changed."""
+    if isinstance(x, np.ndarray):
+        if x.flags.writeable:
+            x[...] = inside
+    elif isinstance(x, (list, dict, set, deque, bytearray)):
+        x.clear()
+        x.extend(inside) if isinstance(x, (list, deque, bytearray)) else x.update(inside)
+    else:
+        for name, y in inside.items():
+            if getattr(x, name, None) is not y and not name.startswith("__"):
+                setattr(x, name, y) if isinstance(x, type) else object.__setattr__(x, name, y)
