@@ -46,6 +46,7 @@ from .layers import (
     PairwiseDistance,
     Unflatten,
 )
+from .linear_cells import LinearCell, MinGRUCell, MinLSTMCell, QRNNCell
 from .loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -65,12 +66,14 @@ from .loss import (
     SoftMarginLoss,
     TripletMarginLoss,
 )
+from .lru import LRUCell, LRUState
 from .module import Module
 from .multihead import MultiheadAttention
 from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from .recurrent import GRU, LSTM, RNN, Recurrent, RNNBase, unroll
+from .scan import LRU, QRNN, MinGRU, MinLSTM
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -114,18 +117,26 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LRU",
+    "LRUCell",
+    "LRUState",
     "LSTM",
     "LSTMCell",
     "LSTMState",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearCell",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Mish",
     "Module",
     "ModuleDict",
@@ -139,6 +150,8 @@ __all__ = [
     "ParameterList",
     "PointerDecoder",
     "PoissonNLLLoss",
+    "QRNN",
+    "QRNNCell",
     "RMSNorm",
     "RNN",
     "RNNBase",

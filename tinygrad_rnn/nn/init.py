@@ -15,7 +15,8 @@ from ..random import Generator, default_generator
 from ..tensor import Tensor
 
 
-def _write(tensor: Tensor, values: Any) -> Tensor:
+def write(tensor: Tensor, values: Any) -> Tensor:
+    """Copy `values` into `tensor`, without a graph; returns it."""
     np.copyto(tensor.array, values, casting="same_kind")
     tensor.touch()
     return tensor
@@ -30,14 +31,14 @@ def _rng(generator: Generator | None) -> np.random.Generator:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform in [a, b)."""
-    return _write(tensor, _rng(generator).uniform(a, b, tensor.shape))
+    return write(tensor, _rng(generator).uniform(a, b, tensor.shape))
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Normal with `mean` and standard deviation `std`."""
-    return _write(tensor, _rng(generator).normal(mean, std, tensor.shape))
+    return write(tensor, _rng(generator).normal(mean, std, tensor.shape))
 
 
 def trunc_normal_(
@@ -57,29 +58,29 @@ def trunc_normal_(
     values = np.full(tensor.shape, np.inf)
     while (outside := (values < a) | (values > b)).any():
         values[outside] = _rng(generator).normal(mean, std, int(outside.sum()))
-    return _write(tensor, values)
+    return write(tensor, values)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """All numbers `val`."""
-    return _write(tensor, val)
+    return write(tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
     """All numbers 1."""
-    return _write(tensor, 1)
+    return write(tensor, 1)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
     """All numbers 0."""
-    return _write(tensor, 0)
+    return write(tensor, 0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_: tensor must be a matrix, got shape {tensor.shape}")
-    return _write(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
+    return write(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
@@ -90,7 +91,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     values = _rng(generator).normal(0, std, tensor.shape)
     for column in range(columns):
         values[_rng(generator).permutation(rows)[: math.ceil(sparsity * rows)], column] = 0
-    return _write(tensor, values)
+    return write(tensor, values)
 
 
 # --- a spread that keeps the size of activations or gradients
@@ -183,7 +184,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
     q, r = np.linalg.qr(_rng(generator).normal(size=(max(rows, columns), min(rows, columns))))
     q *= np.where(np.diag(r) < 0, -1, 1)  # without this, qr prefers some signs
-    return _write(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+    return write(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
 
 
 # --- before PyTorch 0.4 these names had no underscore
