@@ -139,6 +139,19 @@ def test_a_compiled_cell_gives_the_same(name, lengths):
         np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=1e-9, atol=1e-11)
 
 
+def test_a_compiled_convolutional_lstm_gives_the_same():
+    layer = nn.Recurrent(made("ConvLSTMCell", D, H))
+    xs = tg.randn(T, 2, D, 3, 4, dtype=tg.float64)
+    state = drawn_images(2)
+    compiled = tg.compile(layer, fullgraph=True)
+    for found, wanted in zip(*(results(run, xs, state, [5, 3]) for run in (compiled, layer)), strict=True):
+        np.testing.assert_allclose(found.detach().numpy(), wanted.detach().numpy(), rtol=1e-9, atol=1e-11)
+
+
+def drawn_images(B):
+    return nn.LSTMState(*(tg.randn(B, H, 3, 4, dtype=tg.float64) for _ in range(2)))
+
+
 # --- what is peculiar to some
 
 

@@ -81,6 +81,7 @@ class MinGRUCell(LinearCell):
     """
 
     gates = 2
+    write_gate = 0  # z
 
     def coefficients(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """1 - z and z ∘ n."""
@@ -114,6 +115,7 @@ class MinLSTMCell(LinearCell):
     """
 
     gates = 3
+    keep_gate, write_gate = 0, 1  # f, i
 
     def coefficients(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """f / (f + i) and i / (f + i) ∘ n."""
@@ -149,6 +151,7 @@ class QRNNCell(LinearCell):
     """
 
     gates = 3
+    keep_gate = 1  # f
 
     def coefficients(self, a: Tensor) -> tuple[Tensor, Tensor]:
         """f and (1 - f) ∘ z."""

@@ -33,6 +33,7 @@ class ResetBeforeGRUCell(GatedCell):
     """
 
     gates = 3
+    keep_gate = 1  # z
 
     def step(self, a: Tensor, h: Tensor) -> Tensor:
         """h' from a = W_i x + b_i (B, 3H) and h (B, H)."""
@@ -58,6 +59,7 @@ class MGUCell(GatedCell):
     """
 
     gates = 2
+    write_gate = 0  # f
 
     def step(self, a: Tensor, h: Tensor) -> Tensor:
         """h' from a = W_i x + b_i (B, 2H) and h (B, H)."""
@@ -84,6 +86,7 @@ class LayerNormGRUCell(GatedCell):
     """
 
     gates = 3
+    keep_gate = 1  # z
     eps = 1e-5
 
     @classmethod

@@ -69,6 +69,7 @@ class CIFGCell(LSTMCell):
     """
 
     gates = 3
+    write_gate, keep_gate = None, 0  # f
 
     def step(self, a: Tensor, state: Any) -> LSTMState:
         """h', c' from a = W_i x + b_i (B, 3H) and the state (h, c)."""
@@ -169,6 +170,7 @@ class SLSTMCell(GatedCell):
 
     gates = 4
     states = 4
+    keep_gate = 2  # f
 
     def initial_state(self, batch_size: int, like: Tensor) -> SLSTMState:
         """Zeros."""

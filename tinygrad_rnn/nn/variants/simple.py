@@ -87,6 +87,8 @@ class SRUCell(GatedCell):
     ((4, 5), (4, 5))
     """
 
+    keep_gate = 0  # f, the first of those with a bias
+
     @classmethod
     def shapes(cls, input_size: int, hidden_size: int, bias: bool, proj_size: int = 0) -> Shapes:
         """The parameters' names and shapes."""

@@ -80,8 +80,8 @@ class AddingTask(Task):
     """Add two marked numbers (Hochreiter & Schmidhuber 1997, § 5.4, in the form of Le et al. 2015).
 
     inputs (T, B, 2): numbers uniform in [0, 1), and marks, 1 at one step of each half, else 0. targets (B,):
-    the sum of the marked numbers. The score is the mean squared error of outputs (B,) after the last step; always
-    saying 1 has an error of 1/6.
+    the sum of the marked numbers. The score is the mean squared error of outputs (B,) after the last step;
+    always saying 1 has an error of 1/6.
 
     Args:
         steps: T, at least 2.
