@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +92,26 @@ def test_states_wider_than_a_call_is_long_are_looped_over(dtype):
     assert wide.dtype == narrow.dtype == np.dtype(dtype)
 
 
+@pytest.mark.parametrize(
+    ("steps", "bytes_of_a_state", "in_blocks"),
+    [
+        (SHORTEST, WIDEST, True),
+        (SHORTEST - 1, WIDEST, False),
+        (SHORTEST, WIDEST + 8, False),
+        (SHORTEST + 1, 8, True),
+    ],
+)
+def test_long_and_narrow_recurrences_run_in_blocks_and_only_once(
+    monkeypatch, steps, bytes_of_a_state, in_blocks
+):
+    """Counted by what is looped over: in blocks, no loop is as long as the recurrence."""
+    module, lengths = importlib.import_module(linear_recurrence.__module__), []
+    loop = module._loop
+    monkeypatch.setattr(module, "_loop", lambda a, *rest: (lengths.append(len(a)), loop(a, *rest)))
+    linear_recurrence(0.5, tg.ones(steps, bytes_of_a_state // 8, dtype=tg.float64))
+    assert (steps not in lengths) == in_blocks and (sum(lengths) < steps) == in_blocks
+
+
 @pytest.mark.parametrize("case", ["products overflow", "a state is infinite", "a state is NaN", "zeros"])
 def test_what_a_block_cannot_hold_is_what_the_loop_makes_of_it(case):
     """a = 1e200: the product of two steps is infinite, though no state is: all are 0 until the last."""
@@ -113,6 +135,8 @@ def test_python_numbers_take_the_dtype_of_the_steps():
     assert linear_recurrence(0.5, b, 8.0).tolist() == [5.0, 3.5, 2.75]
     assert linear_recurrence(2, b, reverse=True).tolist() == [7.0, 3.0, 1.0]
     assert linear_recurrence(0.5, b).dtype == tg.float64
+    integers = linear_recurrence(tg.tensor(2), tg.tensor([1, 1, 1]))
+    assert integers.tolist() == [1.0, 3.0, 7.0] and integers.dtype == tg.get_default_dtype()
 
 
 def test_shapes_that_do_not_fit_are_named():
