@@ -98,6 +98,9 @@ CASES = {
         ((X, wave(1, 3)), {"axis": 0, "sizes": [2, 1]}),
         ((X, wave(2, 0), Y), {"axis": 1, "sizes": [3, 0, 3]}),
     ],
+    "linear_recurrence": [
+        ((wave(T, 2), wave(T, 2), wave(2)), {"reverse": reverse}) for T in (3, 0) for reverse in (False, True)
+    ],
     "stack": [((X, Y), {"axis": axis}) for axis in (0, 1, 2)]
     + [((wave(), wave(phase=1.0)), {"axis": 0})]
     + [((wave(0, 3), wave(0, 3)), {"axis": 1})],

@@ -67,7 +67,7 @@ class Snapshot:
         self.tensors: dict[str, Tensor] = {}
         self.plain: dict[str, Any] = {}
         self.seen: dict[int, str] = {}
-        self.iterators: list[str] = []
+        self.iterators, self.alive = list[str](), list[Any]()
         self.functions: dict[Any, Any] = {}  # those of the user's that the cell, or what it holds, can call
         self.reads = reads_of(cell, ())
         self.inside = True
@@ -116,21 +116,13 @@ class Snapshot:
             return "tensor"
         if kind in (float, complex):
             return kind, repr(x)  # NaN equals itself here, and 0.0 is not -0.0
-        f = plain_function(x)
-        if f is not None and f.__code__ not in self.functions and is_users(f):
-            self.functions[f.__code__] = f
-        if isinstance(x, type) and id(x) not in self.seen and is_users(x) and not is_installed(x):
-            self.seen[id(x)] = path
-            own = class_attributes(x, self.reads.names)
-            return Same(x), tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in own)
-        if isinstance(x, types.BuiltinMethodType) and not isinstance(x.__self__, (types.ModuleType, type)):
-            return x.__name__, self.frozen(x.__self__, f"{path} self")  # such as the `get` of a dict
-        if isinstance(x, BY_IDENTITY):
-            return Same(x)
-        if hasattr(kind, "__next__"):
-            self.iterators.append(path)
+        if isinstance(x, (*BY_IDENTITY, types.MethodType, property, staticmethod, classmethod)):
+            return self.code(x, path)
         if isinstance(x, types.MappingProxyType):
             x = dict(x)
+            self.alive.append(x)  # or another object might get its place, and be taken for it
+        if hasattr(kind, "__next__"):
+            self.iterators.append(path)
         if isinstance(x, (tuple, list, dict, set, frozenset)) and len(x) > MANY:
             return Same(x), len(x)
         if id(x) in self.seen:
@@ -146,6 +138,21 @@ class Snapshot:
             return kind, x.shape, str(x.dtype), content(x)
         return self.object(x, kind, path)
 
+    def code(self, x: Any, path: str) -> Any:
+        """A function, a method, a class or a module: itself, and what of it can change."""
+        f = plain_function(x)
+        if f is not None and f.__code__ not in self.functions and is_users(f):
+            self.functions[f.__code__] = f
+        if isinstance(x, type) and id(x) not in self.seen and is_users(x) and not is_installed(x):
+            self.seen[id(x)] = path
+            own = class_attributes(x, self.reads.names)
+            return Same(x), tuple((name, self.frozen(y, f"{path}.{name}")) for name, y in own)
+        if isinstance(x, types.MethodType):
+            return Same(x.__func__), self.frozen(x.__self__, f"{path} self")
+        if isinstance(x, types.BuiltinMethodType) and not isinstance(x.__self__, (types.ModuleType, type)):
+            return x.__name__, self.frozen(x.__self__, f"{path} self")  # such as the `get` of a dict
+        return Same(x)
+
     def object(self, x: Any, kind: type, path: str) -> Any:
         """An object of a class: what it is made of."""
         if isinstance(x, (set, frozenset)):
@@ -160,8 +167,6 @@ class Snapshot:
             self.seen.pop(id(x))
             self.module(x, f"{path}.")
             return "module"
-        if isinstance(x, types.MethodType):
-            return Same(x.__func__), self.frozen(x.__self__, f"{path} self")
         if isinstance(x, partial):
             return self.frozen(x.func, path), self.frozen((x.args, x.keywords), path)
         if not attributes_of(x) or (not self.inside and is_installed(kind)):
@@ -239,7 +244,7 @@ class Reads:
         self.variables: dict[
             str, tuple[Any, str]
         ] = {}  # by the name to tell: where it lives, and its name there
-        self.iterators: list[str] = []
+        self.iterators, self.alive = list[str](), list[Any]()
         self.functions: dict[Any, Any] = {}
         self.names: frozenset[str] = frozenset()
         self.stores: list[str] = []  # variables that the functions write, and what they print

@@ -20,7 +20,7 @@ from ..nn.cells import Cell, each
 from ..nn.loop import tensors_in, unroll
 from ..nn.module import Module
 from ..nn.recurrent import Recurrent
-from .guards import Snapshot
+from .guards import Snapshot, is_users, plain_function
 from .program import Call, Program, run
 from .programs import Programs
 
@@ -127,7 +127,7 @@ class CompiledModel(Module):
 def compiled_layer(layer: Recurrent, fullgraph: bool, dynamic: bool) -> Any:
     """Make a twin of a recurrent layer that shares all its attributes; only its time loop is compiled."""
     kind = plain_class(layer)
-    if getattr(kind, "unroll", None) is not Recurrent.unroll:
+    if has_own_loop(kind):
         raise TypeError(f"compile: {kind.__name__} has a time loop of its own, `unroll`, which would be lost")
     twin: Any = object.__new__(class_over(Compiled, kind))
     object.__setattr__(twin, "__dict__", vars(layer))  # parameters, hooks and modes are those of the layer
@@ -135,11 +135,18 @@ def compiled_layer(layer: Recurrent, fullgraph: bool, dynamic: bool) -> Any:
     return twin
 
 
+def has_own_loop(kind: Any) -> bool:
+    """True for a class of a user's with another `unroll`. (Ours, a scan, does what the loop does.)"""
+    loop = plain_function(kind.unroll)
+    return loop is not None and loop is not unroll and is_users(loop)
+
+
 def compiled_model(model: Module, fullgraph: bool, dynamic: bool, memo: dict[int, Any]) -> Any:
     """Copy a model, its recurrent layers at any depth compiled; a model without any is returned as it is."""
     if id(model) not in memo:
         if isinstance(model, Recurrent):
-            memo[id(model)] = compiled_layer(model, fullgraph, dynamic)
+            own = has_own_loop(plain_class(model))
+            memo[id(model)] = model if own else compiled_layer(model, fullgraph, dynamic)
             return memo[id(model)]
         parts = {name: m for name, m in model._modules.items() if m is not None}
         twins = {name: compiled_model(m, fullgraph, dynamic, memo) for name, m in parts.items()}

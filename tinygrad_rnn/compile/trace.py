@@ -173,10 +173,7 @@ def run_step(
         backward=backward,
         state_asks=asks,
     )
-    trace.writes.forbid([data], "its input")
-    trace.writes.forbid(tensors_in(live), "its state")
-    for path, t in params.items():
-        trace.writes.forbid([t], f"self.{path}")
+    trace.writes.forbid({"its input": data, "its state": live, **{f"self.{p}": t for p, t in params.items()}})
     twin = twin_of(cell, {id(t): params[path] for path, t in tensors.items()}, early)
     before, mode.interpreter = mode.interpreter, trace
     try:

@@ -59,13 +59,8 @@ def trial(
     replay = drawing_from(Replay(in_order(noise, sizes, reverse)))
     with replay, set_grad_enabled(step.backward), np.errstate(all="ignore"):
         y, last = unroll(twin_of(cell, near, early), data, sizes, states, reverse)
-    space: dict[str, Any] = {"__name__": "trial"}
-    exec(compile(source, "<trial>", "exec"), space)
-    space["DTYPE"] = np.float64
+    space, w = in_double_precision(source, sizes, rows)
     weights = [near[id(tensors[path])].array for path in paths]
-    w = space["workspace"](
-        *((T, rows) if space["workspace"].__code__.co_varnames[0] == "T" else (sizes, rows))
-    )
     given = [data.array, *noise]
     with np.errstate(all="ignore"):
         found = space["forward"](w, *given, *(s.array for s in tensors_in(states)), *weights, *brought)
@@ -77,6 +72,15 @@ def trial(
         leaves |= {path: near[id(t)] for path, t in tensors.items()}
         compare_gradients(space, w, step, given, [*weights, *brought], results, leaves, tolerance, rng)
     space.clear()  # its functions hold it
+
+
+def in_double_precision(source: str, sizes: list[int], rows: int) -> tuple[dict[str, Any], Any]:
+    """The functions of a program, in float64, and a workspace."""
+    space: dict[str, Any] = {"__name__": "trial"}
+    exec(compile(source, "<trial>", "exec"), space)
+    space["DTYPE"] = np.float64
+    by_number = space["workspace"].__code__.co_varnames[0] == "T"  # or by the sizes of the steps
+    return space, space["workspace"](len(sizes) if by_number else sizes, rows)
 
 
 def drawn(rng: Any, shape: Any, like: Tensor, near: Any = None, asks: bool | None = None) -> Tensor:

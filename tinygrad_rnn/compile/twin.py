@@ -39,22 +39,20 @@ def copied(x: Any, tensors: dict[int, Tensor], memo: dict[int, Any]) -> Any:
     kind: Any = type(x)
     if isinstance(x, (*BY_IDENTITY, enum.Enum)):
         return x
+
+    def each(several: Any) -> Any:
+        return [copied(v, tensors, memo) for v in several]
+
     if isinstance(x, types.MethodType):
         return types.MethodType(x.__func__, copied(x.__self__, tensors, memo))
     if isinstance(x, partial):
-        return partial(
-            copied(x.func, tensors, memo), *copied(x.args, tensors, memo), **copied(x.keywords, tensors, memo)
-        )
+        return partial(*each([x.func, *x.args]), **copied(x.keywords, tensors, memo))
     twin = x
-    if isinstance(x, dict):
+    if isinstance(x, (dict, list)):
         twin = memo[id(x)] = kind.__new__(kind)
-        dict.update(twin, {k: copied(v, tensors, memo) for k, v in x.items()})
-    elif isinstance(x, list):
-        twin = memo[id(x)] = kind.__new__(kind)
-        list.extend(twin, [copied(v, tensors, memo) for v in x])
+        twin.update(zip(x, each(x.values()))) if isinstance(x, dict) else twin.extend(each(x))
     elif isinstance(x, tuple):
-        parts = [copied(v, tensors, memo) for v in x]
-        twin = kind(*parts) if hasattr(x, "_fields") else kind(parts)
+        twin = kind(*each(x)) if hasattr(x, "_fields") else kind(each(x))
     elif isinstance(x, (np.ndarray, set, bytearray, deque, array)):
         twin = copy.copy(x)
     elif attributes_of(x):

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..autograd.gradmode import mode
 from ..engine.tensor import Storage, Tensor
+from ..nn.loop import tensors_in
 from ..ops import cast, getitem, permute, put, reshape
 from ..ops.aliasing import aliases_of
 from .kinds import canonical_index
@@ -48,9 +49,10 @@ class Writes:
         self.given: dict[int, tuple[Tensor, str]] = {}  # what must not be written, by what to call it
         self.before: dict[int, tuple[Tensor, dict[str, Any]]] = {}  # tensors that were written, as they were
 
-    def forbid(self, tensors: list[Tensor], name: str) -> None:
-        """Refuse writes to tensors that were given to the step."""
-        self.given.update((id(t), (t, name)) for t in tensors)
+    def forbid(self, given: dict[str, Any]) -> None:
+        """Refuse writes to tensors that were given to the step, alone or as states, by name."""
+        for name, state in given.items():
+            self.given.update((id(t), (t, name)) for t in tensors_in(state))
 
     def saw(self, tensor: Tensor, op: str, base: Any, static: dict[str, Any]) -> None:
         """Note a view."""

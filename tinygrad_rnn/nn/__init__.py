@@ -46,6 +46,7 @@ from .layers import (
     PairwiseDistance,
     Unflatten,
 )
+from .linear_cells import LinearCell, MinGRUCell, MinLSTMCell, QRNNCell
 from .loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -65,12 +66,27 @@ from .loss import (
     SoftMarginLoss,
     TripletMarginLoss,
 )
+from .lru import LRUCell, LRUState
 from .module import Module
 from .multihead import MultiheadAttention
 from .normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from .recurrent import GRU, LSTM, RNN, Recurrent, RNNBase, unroll
+from .scan import LRU, QRNN, MinGRU, MinLSTM
+from .variants import (
+    CIFGCell,
+    ClockworkRNNCell,
+    ConvLSTMCell,
+    IndRNNCell,
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
+    MGUCell,
+    PeepholeLSTMCell,
+    ResetBeforeGRUCell,
+    SLSTMCell,
+    SRUCell,
+)
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -85,11 +101,14 @@ __all__ = [
     "BatchNorm2d",
     "Bilinear",
     "CELU",
+    "CIFGCell",
     "CRF",
     "CTCLoss",
     "Cell",
+    "ClockworkRNNCell",
     "Conv1d",
     "Conv2d",
+    "ConvLSTMCell",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -112,20 +131,32 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "IndRNNCell",
     "KLDivLoss",
     "L1Loss",
+    "LRU",
+    "LRUCell",
+    "LRUState",
     "LSTM",
     "LSTMCell",
     "LSTMState",
     "LayerNorm",
+    "LayerNormGRUCell",
+    "LayerNormLSTMCell",
     "LeakyReLU",
     "Linear",
+    "LinearCell",
     "LogSigmoid",
     "LogSoftmax",
+    "MGUCell",
     "MSELoss",
     "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
+    "MinGRU",
+    "MinGRUCell",
+    "MinLSTM",
+    "MinLSTMCell",
     "Mish",
     "Module",
     "ModuleDict",
@@ -137,8 +168,11 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PeepholeLSTMCell",
     "PointerDecoder",
     "PoissonNLLLoss",
+    "QRNN",
+    "QRNNCell",
     "RMSNorm",
     "RNN",
     "RNNBase",
@@ -146,7 +180,10 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "Recurrent",
+    "ResetBeforeGRUCell",
     "SELU",
+    "SLSTMCell",
+    "SRUCell",
     "Sequential",
     "SiLU",
     "Sigmoid",

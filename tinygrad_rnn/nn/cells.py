@@ -87,6 +87,8 @@ class GatedCell(Cell):
 
     gates = 1
     states = 1
+    keep_gate: int | None = None  # which of the biases' gates keeps the state as it goes to 1
+    write_gate: int | None = None  # and which lets the candidate in
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
@@ -202,6 +204,8 @@ class LSTMCell(GatedCell):
 
     gates = 4
     states = 2
+    write_gate: int | None = 0  # i
+    keep_gate = 1  # f
     weight_hr: Any = None
 
     def initial_state(self, batch_size: int, like: Tensor) -> LSTMState:
@@ -234,6 +238,7 @@ class GRUCell(GatedCell):
     """
 
     gates = 3
+    keep_gate = 1  # z
 
     def step(self, a: Tensor, h: Tensor) -> Tensor:
         """h' from a = W_i x + b_i (B, 3H) and h (B, H)."""

@@ -56,6 +56,7 @@ from .likelihood import (
     nll_loss,
     poisson_nll_loss,
 )
+from .linear_recurrence import linear_recurrence
 from .loss import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -107,6 +108,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_recurrence",
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",

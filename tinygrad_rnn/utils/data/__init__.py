@@ -11,6 +11,7 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
+from .languages import AnBnTask, DyckTask, EmbeddedReberTask, LanguageTask, ReberTask
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -20,21 +21,33 @@ from .sampler import (
     WeightedRandomSampler,
 )
 from .streams import StreamLoader
+from .tasks import AddingTask, CopyTask, ParityTask, Task, TaskBatch, TemporalOrderTask
 from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
+    "AddingTask",
+    "AnBnTask",
     "BatchSampler",
     "ChainDataset",
     "ConcatDataset",
+    "CopyTask",
     "DataLoader",
     "Dataset",
+    "DyckTask",
+    "EmbeddedReberTask",
     "IterableDataset",
+    "LanguageTask",
+    "ParityTask",
     "RandomSampler",
+    "ReberTask",
     "Sampler",
     "SequentialSampler",
     "StreamLoader",
     "Subset",
     "SubsetRandomSampler",
+    "Task",
+    "TaskBatch",
+    "TemporalOrderTask",
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
