@@ -244,7 +244,6 @@ class Reads:
         self.variables: dict[
             str, tuple[Any, str]
         ] = {}  # by the name to tell: where it lives, and its name there
-        self.iterators, self.alive = list[str](), list[Any]()
         self.functions: dict[Any, Any] = {}
         self.names: frozenset[str] = frozenset()
         self.stores: list[str] = []  # variables that the functions write, and what they print

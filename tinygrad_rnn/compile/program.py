@@ -128,6 +128,7 @@ class Program:
         self.forward: Any = space["forward"]
         self.backward: Any = space.get("backward")
         self.memory = Memory(space["workspace"], self.last)
+        self.reaches: dict[Any, tuple[list[bool], set[str]]] = {}
         self.seconds = time.perf_counter() - start
 
     def run_source(self) -> dict[str, Any]:
@@ -137,6 +138,17 @@ class Program:
         finalize(self, forget, self.name, space)
         exec(compile(self.source, self.name, "exec"), space)
         return space
+
+    def reached(self, given: frozenset[int], carried: bool) -> tuple[list[bool], set[str]]:
+        """What has a gradient at all: of x and the states, and which parameters (see live_seeds)."""
+        key = given, carried
+        if key not in self.reaches:
+            step, live = self.step, live_seeds(self.step, given, carried)
+            inputs = [d is not None and bool(ancestors([d]) & live) for d in (step.d_x, *step.d_states)]
+            kept = [False, *(len(step.ys) + k in given for k in range(len(step.states)))]
+            paths = {path for path, d in step.d_params.items() if d is not None and ancestors([d]) & live}
+            self.reaches[key] = [a or b for a, b in zip(inputs, kept)], paths
+        return self.reaches[key]
 
     def buffers(self, w: Any) -> dict[str, Any]:
         """Name, shape and bytes of each buffer in a workspace."""
@@ -214,13 +226,11 @@ def way_back(parts: dict[int, Any], _y: Any, *inputs: Any, call: Call) -> list[A
     with np.errstate(over="ignore"):
         found = iter(program.backward(lease.w, *given, inputs[0], *call.noise, *weights, *program.brought))
     lease.end()
-    live = live_seeds(step, frozenset(parts), len(call.sizes) > 1)
     x_and_states = [None if d is None else next(found) for d in (step.d_x, *step.d_nexts)]
-    for k, d in enumerate((step.d_x, *step.d_states)):
-        if not (d is not None and ancestors([d]) & live) and not (k and len(step.ys) + k - 1 in parts):
-            x_and_states[k] = None
     by_path = {path: next(found) for path, g in step.d_params.items() if g is not None}
-    by_path = {path: g for path, g in by_path.items() if ancestors([step.d_params[path]]) & live}
+    reached, paths = program.reached(frozenset(parts), len(call.sizes) > 1)
+    x_and_states = [g if is_reached else None for g, is_reached in zip(x_and_states, reached)]
+    by_path = {path: g for path, g in by_path.items() if path in paths}
     return kept([*x_and_states, *(by_path.get(path) for path in program.paths)])
 
 
