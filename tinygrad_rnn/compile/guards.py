@@ -241,9 +241,7 @@ class Reads:
     """The variables and class attributes that functions read, and the functions that they call."""
 
     def __init__(self, functions: list[Any], classes: list[type]) -> None:
-        self.variables: dict[
-            str, tuple[Any, str]
-        ] = {}  # by the name to tell: where it lives, and its name there
+        self.variables: dict[str, tuple[Any, str]] = {}  # as it is told: where it lives, its name there
         self.functions: dict[Any, Any] = {}
         self.names: frozenset[str] = frozenset()
         self.stores: list[str] = []  # variables that the functions write, and what they print

@@ -143,6 +143,11 @@ def axes_in(static: dict[str, Any], values: Sequence[Any], more: int = 0) -> tup
     return tuple(i % n for i in (axis if isinstance(axis, (tuple, list)) else (axis,)))
 
 
+def is_advanced(index: Any) -> bool:
+    """True if an array is among the indices, which makes NumPy copy."""
+    return any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
+
+
 def canonical_index(index: Any, shape: tuple[int, ...]) -> Any:
     """The one form of an index without arrays: `[..., -2:]` of (R, 6) is `[:, 4:6]`."""
     entries = index if isinstance(index, tuple) else (index,)

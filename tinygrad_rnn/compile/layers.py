@@ -90,11 +90,11 @@ class Compiled(Recurrent):
         return "\n".join(lines) or f"{plain_class(self).__name__}: compiled at the first call"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return compiled_again, (plain(self), self._programs.fullgraph, self._programs.dynamic)
+        return compiled_layer, (plain(self), self._programs.fullgraph, self._programs.dynamic)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         whole = copy.deepcopy(plain(self), memo)
-        memo[id(self)] = compiled_again(whole, self._programs.fullgraph, self._programs.dynamic)
+        memo[id(self)] = compiled_layer(whole, self._programs.fullgraph, self._programs.dynamic)
         return memo[id(self)]
 
     def __copy__(self) -> Any:
@@ -190,11 +190,6 @@ def plain(module: Module) -> Any:
     twin: Any = object.__new__(plain_class(module))
     object.__setattr__(twin, "__dict__", vars(module))
     return twin
-
-
-def compiled_again(plain: Recurrent, fullgraph: bool, dynamic: bool) -> Any:
-    """Compile a copy or an unpickled layer anew; its programs are made when they are needed."""
-    return compiled_layer(plain, fullgraph, dynamic)
 
 
 def empty_model(kind: type) -> Any:

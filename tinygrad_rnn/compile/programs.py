@@ -35,9 +35,7 @@ class Programs:
 
     def __init__(self, fullgraph: bool, dynamic: bool) -> None:
         self.fullgraph, self.dynamic, self.warned = fullgraph, dynamic, False
-        self.found: dict[
-            Any, Any
-        ] = {}  # a Program, or the reason why there is none; the last one used is last
+        self.found: dict[Any, Any] = {}  # a Program, or why there is none; the last one used is last
         self.reasons: dict[Any, str] = {}
 
     def of(

@@ -19,7 +19,7 @@ import numpy as np
 from ..autograd.gradmode import mode
 from ..engine.primitive import record
 from ..engine.tensor import Storage, Tensor
-from .kinds import canonical_index, columns, is_row, kind_of, mixing
+from .kinds import canonical_index, columns, is_advanced, is_row, kind_of, mixing
 from .row_first import RowFirst
 from .symbols import Symbol, Untraceable, Value, dummy, key_of, mixture, refused, user_line
 from .writes import Writes
@@ -135,7 +135,7 @@ class Trace:
             raise refused("a number cannot be assigned to")
         if not isinstance(v, Value):
             v = self.constant(np.full((1,) * len(x.shape), v, x.dtype))
-        if all(i == slice(None) for i in index if not hasattr(i, "dtype")) and not has_array(index):
+        if not is_advanced(index) and all(i == slice(None) for i in index):
             return self.note("expand", np.broadcast_to, (self.symbol(v),), {"shape": x.shape})
         cut = columns(index)
         if cut is None or len(x.shape) != 2:
@@ -173,12 +173,8 @@ class Trace:
         if op == "cast" and values and values[0].dtype == static["dtype"]:
             return values[0]
         still = op == "permute" and tuple(static["axes"]) == tuple(range(len(shape)))
-        if (
-            op == "getitem"
-            and all(i == slice(None) for i in static["index"] if not hasattr(i, "dtype"))
-            and values[0].shape == shape
-        ):
-            still = not any(hasattr(i, "dtype") or i is None for i in static["index"])
+        if op == "getitem" and not is_advanced(static["index"]):
+            still = all(i == slice(None) for i in static["index"])
         if values and (still or (op in ("reshape", "expand") and values[0].shape == shape)):
             return values[0]
         kind = kind_of(self.rows, op, args, static, shape) if self.strict else "row"
@@ -275,11 +271,6 @@ def with_line(primitive: Any, line: str) -> Any:
     twin = copy.copy(primitive)
     twin.rules = tuple(map(told, primitive.rules))
     return twin
-
-
-def has_array(index: Any) -> bool:
-    """True if an array is among the indices."""
-    return any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
 
 
 def has_symbol(x: Any) -> bool:

@@ -13,7 +13,7 @@ from itertools import accumulate, count, pairwise
 from typing import Any, NamedTuple
 
 from .fission import Plan
-from .kinds import ELEMENTWISE, axes_in, columns, columns_of
+from .kinds import ELEMENTWISE, axes_in, columns, columns_of, is_advanced
 from .symbols import Value
 
 LAST = ELEMENTWISE | set("matmul getitem place cat sum amax expand copy".split())
@@ -132,11 +132,6 @@ def slices_of(v: Value) -> list[tuple[int, int]] | None:
 def disjoint(cuts: list[tuple[int, int]]) -> bool:
     """True if no two slices have an entry in common."""
     return all(a[1] <= b[0] for a, b in pairwise(sorted(cuts)))
-
-
-def is_advanced(index: Any) -> bool:
-    """True if an array is among the indices, which makes NumPy copy."""
-    return any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
 
 
 def index_text(index: Any) -> str:

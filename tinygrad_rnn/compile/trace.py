@@ -134,13 +134,12 @@ def trace_several(
     if repr(step.given_tree) != repr(step.state_tree):  # later steps are given the other kind of tuple
         parts = iter(leaves)
         others.append(run_on(second, each(lambda _: next(parts), step.state_tree), False))
-    if reads_of(
-        cell
-    ).functions:  # the user's: they may look at the number of rows in ways that are not noticed
+    alike = all(same(step, other) and step.draws == other.draws for other in others)
+    if alike and reads_of(cell).functions:  # a user's: they may look at the number of rows unnoticed
         plain = run_on(first, state, False, False)
         sizes = {max(2, len(leaves[0])), max(2, len(x)), 1009}
-        others += [step] * any(not same(plain, run_on(n, state, False, False)) for n in sizes)
-    if not all(other is not step and same(step, other) and step.draws == other.draws for other in others):
+        alike = all(same(plain, run_on(n, state, False, False)) for n in sizes)
+    if not alike:
         raise Untraceable(
             "step does something else when it is run again, or with another number of sequences"
         )
@@ -295,9 +294,7 @@ def run_backward(
 
     step.d_x, step.d_states = gradient(data), [gradient(s) for s in states]
     for k, (s, t) in enumerate(zip(states, tensors_in(following))):
-        if (
-            s.requires_grad and step.d_nexts[k] is None
-        ):  # what is handed on has no gradient; what was given has one
+        if s.requires_grad and step.d_nexts[k] is None:  # only what was given has a gradient
             step.d_nexts[k] = trace.value_of(trace.input("d_next", t.shape, t.dtype, False).array)
     step.d_params = {path: gradient(t) for path, t in params.items() if t.requires_grad}
 

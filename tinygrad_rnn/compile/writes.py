@@ -21,7 +21,7 @@ from ..engine.tensor import Storage, Tensor
 from ..nn.loop import tensors_in
 from ..ops import cast, getitem, permute, put, reshape
 from ..ops.aliasing import aliases_of
-from .kinds import canonical_index
+from .kinds import canonical_index, is_advanced
 from .symbols import Symbol, refused
 
 VIEWS = (
@@ -56,9 +56,7 @@ class Writes:
 
     def saw(self, tensor: Tensor, op: str, base: Any, static: dict[str, Any]) -> None:
         """Note a view."""
-        index = static.get("index", ())
-        copies = any(hasattr(i, "dtype") for i in (index if isinstance(index, tuple) else (index,)))
-        if op in VIEWS and isinstance(base, Tensor) and not copies:
+        if op in VIEWS and isinstance(base, Tensor) and not is_advanced(static.get("index")):
             self.views.append(View(tensor, base, op, static))
 
     def view_of(self, tensor: Tensor) -> View | None:
